@@ -1,0 +1,229 @@
+package pairing
+
+import (
+	"bytes"
+	"fmt"
+	"time"
+
+	"github.com/vmihailenco/msgpack/v5"
+)
+
+// Kinds of messages inside the channel: the first byte of the plain text. Append, never reuse.
+const (
+	kindRequest byte = 1 // new till -> inviting till
+	kindAnswer  byte = 2 // inviting till -> new till
+	kindDone    byte = 3 // new till -> inviting till, no fields
+)
+
+// encodeRequest returns the one encoding of a request, fields in fixed order.
+func encodeRequest(r Request) ([]byte, error) {
+	if err := r.check(); err != nil {
+		return nil, err
+	}
+	e := newEncoder(kindRequest)
+	fields := 5
+	if r.Mode != "" {
+		fields++
+	}
+	e.mapLen(fields)
+	e.key("k")
+	e.bytes(r.DeviceKey)
+	e.key("n")
+	e.text(r.Name)
+	e.key("r")
+	e.bytes(r.Replica[:])
+	e.key("t")
+	e.int(r.WallClock.UnixMilli())
+	e.key("v")
+	e.text(r.Version)
+	if r.Mode != "" {
+		e.key("m")
+		e.text(r.Mode)
+	}
+	return e.finish(maxRequest)
+}
+
+// encodeAnswer returns the one encoding of an answer, fields in fixed order.
+func encodeAnswer(a Answer) ([]byte, error) {
+	if err := a.check(); err != nil {
+		return nil, err
+	}
+	e := newEncoder(kindAnswer)
+	if !a.Accepted {
+		e.mapLen(3)
+	} else {
+		e.mapLen(9)
+	}
+	e.key("ok")
+	e.bool(a.Accepted)
+	e.key("c")
+	e.text(a.Code)
+	e.key("x")
+	e.text(a.Text)
+	if !a.Accepted {
+		return e.finish(maxAnswer)
+	}
+	e.key("s")
+	e.bytes(a.Shop[:])
+	e.key("n")
+	e.text(a.ShopName)
+	e.key("k")
+	e.bytes(a.ShopKey[:])
+	e.key("a")
+	e.arrayLen(len(a.Admission))
+	for _, piece := range a.Admission {
+		e.bytes(piece)
+	}
+	e.key("p")
+	e.arrayLen(len(a.Peers))
+	for _, peer := range a.Peers {
+		e.text(peer)
+	}
+	e.key("l")
+	e.int(int64(a.LinkPort))
+	return e.finish(maxAnswer)
+}
+
+func encodeDone() []byte { return []byte{kindDone} }
+
+// decodeRequest reads foreign bytes.
+func decodeRequest(b []byte) (Request, error) {
+	var r Request
+	d, err := newDecoder(b, kindRequest)
+	if err != nil {
+		return Request{}, err
+	}
+	seen, err := d.fields(func(key string) error {
+		switch key {
+		case "k":
+			r.DeviceKey = make([]byte, 32)
+			return d.exactly(r.DeviceKey)
+		case "n":
+			return d.text(&r.Name, 4*MaxName)
+		case "r":
+			return d.exactly(r.Replica[:])
+		case "t":
+			ms, err := d.integer(0, maxMillis)
+			r.WallClock = time.UnixMilli(ms).UTC()
+			return err
+		case "v":
+			return d.text(&r.Version, 4*MaxVersion)
+		case "m":
+			return d.text(&r.Mode, 4*MaxMode)
+		}
+		return errUnknownField
+	})
+	if err != nil {
+		return Request{}, err
+	}
+	if err := seen.need("k", "n", "r", "t", "v"); err != nil {
+		return Request{}, err
+	}
+	if err := r.check(); err != nil {
+		return Request{}, err
+	}
+	return r, nil
+}
+
+// decodeAnswer reads foreign bytes.
+func decodeAnswer(b []byte) (Answer, error) {
+	var a Answer
+	d, err := newDecoder(b, kindAnswer)
+	if err != nil {
+		return Answer{}, err
+	}
+	seen, err := d.fields(func(key string) error {
+		switch key {
+		case "ok":
+			return d.bool(&a.Accepted)
+		case "c":
+			return d.text(&a.Code, MaxCode)
+		case "x":
+			return d.text(&a.Text, 4*MaxText)
+		case "s":
+			return d.exactly(a.Shop[:])
+		case "n":
+			return d.text(&a.ShopName, 4*MaxName)
+		case "k":
+			return d.exactly(a.ShopKey[:])
+		case "a":
+			return d.list(MaxAdmission, func() error {
+				piece, err := d.bytes(maxAnswer)
+				a.Admission = append(a.Admission, piece)
+				return err
+			})
+		case "p":
+			return d.list(MaxPeers, func() error {
+				var peer string
+				err := d.text(&peer, MaxPeer)
+				a.Peers = append(a.Peers, peer)
+				return err
+			})
+		case "l":
+			port, err := d.integer(1, 65535)
+			a.LinkPort = uint16(port)
+			return err
+		}
+		return errUnknownField
+	})
+	if err != nil {
+		return Answer{}, err
+	}
+	if err := seen.need("ok", "c", "x"); err != nil {
+		return Answer{}, err
+	}
+	if !a.Accepted { // nothing of a shop that declined shall be taken for given
+		a = Answer{Code: a.Code, Text: a.Text}
+	} else if err := seen.need("s", "n", "k", "a", "p", "l"); err != nil {
+		return Answer{}, err
+	}
+	if err := a.check(); err != nil {
+		return Answer{}, err
+	}
+	return a, nil
+}
+
+func decodeDone(b []byte) error {
+	if len(b) != 1 || b[0] != kindDone {
+		return fmt.Errorf("%w: expected the last message of the new till", ErrMalformed)
+	}
+	return nil
+}
+
+// encoder keeps the first error, so that a message reads as the list of its fields.
+type encoder struct {
+	buf bytes.Buffer
+	mp  *msgpack.Encoder
+	err error
+}
+
+func newEncoder(kind byte) *encoder {
+	e := &encoder{}
+	e.buf.WriteByte(kind)
+	e.mp = msgpack.NewEncoder(&e.buf)
+	return e
+}
+
+func (e *encoder) keep(err error) {
+	if e.err == nil {
+		e.err = err
+	}
+}
+
+func (e *encoder) mapLen(n int)   { e.keep(e.mp.EncodeMapLen(n)) }
+func (e *encoder) arrayLen(n int) { e.keep(e.mp.EncodeArrayLen(n)) }
+func (e *encoder) key(k string)   { e.keep(e.mp.EncodeString(k)) }
+func (e *encoder) text(s string)  { e.keep(e.mp.EncodeString(s)) }
+func (e *encoder) bytes(b []byte) { e.keep(e.mp.EncodeBytes(b)) }
+func (e *encoder) int(n int64)    { e.keep(e.mp.EncodeInt(n)) }
+func (e *encoder) bool(b bool)    { e.keep(e.mp.EncodeBool(b)) }
+
+func (e *encoder) finish(most int) ([]byte, error) {
+	if e.err != nil {
+		return nil, fmt.Errorf("encode an admission message: %w", e.err)
+	}
+	if e.buf.Len() > most {
+		return nil, fmt.Errorf("%w (%d bytes, at most %d)", ErrTooLarge, e.buf.Len(), most)
+	}
+	return e.buf.Bytes(), nil
+}

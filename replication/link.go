@@ -1,0 +1,371 @@
+package replication
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/tillmesh/tillmesh/crdt"
+	"github.com/tillmesh/tillmesh/replication/wire"
+)
+
+// link is the session with one peer.
+type link struct {
+	id    LinkID
+	till  crdt.TillID
+	ready bool        // the peer's Hello was accepted
+	hello *wire.Hello // the peer's latest
+
+	out       []wire.Message // in the order they must leave
+	pushBytes int            // of the Push messages in out
+	readOpen  bool           // a read for this link is running
+
+	advert  map[crdt.Scope]crdt.Context // what the peer said it holds
+	sent    map[crdt.Scope]crdt.Context // what it was told last
+	pulls   map[uint64]*pull
+	pullID  uint64
+	serves  []*serve
+	askID   uint64
+	waits   map[crdt.Scope]wait // named in a Have, not here yet
+	again   map[crdt.Scope]time.Time
+	helloAt time.Time
+	equalAt time.Time // when the states were last seen equal
+}
+
+type wait struct {
+	missing crdt.Context
+	at      time.Time
+}
+
+// LinkUp begins a session with a till whose key was checked.
+func (c *Core) LinkUp(now time.Time, till crdt.TillID) LinkID {
+	c.nextLink++
+	l := &link{
+		id: c.nextLink, till: till,
+		advert: make(map[crdt.Scope]crdt.Context),
+		sent:   make(map[crdt.Scope]crdt.Context),
+		pulls:  make(map[uint64]*pull),
+		waits:  make(map[crdt.Scope]wait),
+		again:  make(map[crdt.Scope]time.Time),
+	}
+	c.links[l.id] = l
+	c.sayHello(now, l)
+	return l.id
+}
+
+// LinkDown ends a session. What it was fetching is asked from others that have it.
+func (c *Core) LinkDown(now time.Time, id LinkID) {
+	l := c.links[id]
+	if l == nil {
+		return
+	}
+	delete(c.links, id)
+	for _, p := range l.pulls {
+		for _, other := range c.sorted() {
+			c.pull(now, other, p.scope)
+		}
+	}
+}
+
+func (c *Core) sayHello(now time.Time, l *link) {
+	l.helloAt = now.Add(helloEvery + c.cfg.Jitter(helloEvery/4))
+	hello := &wire.Hello{
+		Oldest: wire.Oldest, Newest: wire.Version, Shop: c.cfg.Shop, Till: c.cfg.Till, Replica: c.cfg.Replica,
+		Nonce: c.cfg.Nonce, WallMS: now.UnixMilli(), State: c.StateHash(), Program: c.cfg.Program,
+	}
+	for i, m := range l.out {
+		if _, ok := m.(*wire.Hello); ok {
+			l.out[i] = hello
+			return
+		}
+	}
+	l.out = append(l.out, hello)
+}
+
+// LinkState is what is known about a link, for status pages.
+type LinkState struct {
+	ID      LinkID
+	Till    crdt.TillID
+	Ready   bool
+	Program string
+	Pulling bool      // something is on its way from there
+	EqualAt time.Time // when the states were last seen equal, zero if never on this link
+	WallMS  int64     // the peer's wall clock in its last Hello
+}
+
+// Links returns the state of all links in the order they came up.
+func (c *Core) Links() []LinkState {
+	var out []LinkState
+	for _, l := range c.sorted() {
+		s := LinkState{ID: l.id, Till: l.till, Ready: l.ready, Pulling: len(l.pulls) > 0, EqualAt: l.equalAt}
+		if l.hello != nil {
+			s.Program, s.WallMS = l.hello.Program, l.hello.WallMS
+		}
+		out = append(out, s)
+	}
+	return out
+}
+
+// Next returns the messages to send now, in order, and forgets them. Everything that gathered since the last call is
+// returned at once; the driver sends it in one write.
+func (c *Core) Next(id LinkID) []wire.Message {
+	l := c.links[id]
+	if l == nil {
+		return nil
+	}
+	out := l.out
+	l.out, l.pushBytes = nil, 0
+	return out
+}
+
+// queuePush queues an own commit and reports whether it will be sent. Pushes that wait together become one frame.
+func (l *link) queuePush(c *Core, commit []byte, urgent bool) bool {
+	if l.pushBytes+len(commit) > maxPushQueue {
+		// The peer does not keep up. Let go of what waits and compare states once it has read the rest.
+		kept := l.out[:0]
+		for _, m := range l.out {
+			if _, ok := m.(*wire.Push); !ok {
+				kept = append(kept, m)
+			}
+		}
+		l.out, l.pushBytes = kept, 0
+		l.helloAt = time.Time{}.Add(1) // due at once
+		c.stats.PushesDropped++
+		return false
+	}
+	l.pushBytes += len(commit)
+	if n := len(l.out); n > 0 {
+		if p, ok := l.out[n-1].(*wire.Push); ok && l.pushBytes < pushFrame {
+			p.List = append(p.List, commit)
+			p.Urgent = p.Urgent || urgent
+			return true
+		}
+	}
+	l.out = append(l.out, &wire.Push{Urgent: urgent, List: [][]byte{commit}})
+	return true
+}
+
+func (l *link) queueHave(scope crdt.Scope, entries crdt.Context) {
+	l.out = append(l.out, &wire.Have{Scope: scope, Entries: entries.Clone()})
+}
+
+// Receive takes a message that arrived. An error means that the link must be closed; Bye tells the peer why.
+func (c *Core) Receive(now time.Time, id LinkID, m wire.Message) error {
+	l := c.links[id]
+	if l == nil {
+		return nil
+	}
+	if hello, ok := m.(*wire.Hello); ok {
+		return c.onHello(now, l, hello)
+	}
+	if bye, ok := m.(*wire.Bye); ok {
+		return fmt.Errorf("%w: it said %s: %s", ErrProtocol, bye.Code, bye.Text)
+	}
+	if !l.ready {
+		return fmt.Errorf("%w: it did not say hello first", ErrProtocol)
+	}
+	switch m := m.(type) {
+	case *wire.Scopes:
+		c.onScopes(l, m)
+	case *wire.Context:
+		c.onContext(now, l, m)
+	case *wire.Pull:
+		return c.onPull(l, m)
+	case *wire.Commits:
+		return c.onCommits(now, l, m)
+	case *wire.End:
+		c.onEnd(now, l, m)
+	case *wire.Push:
+		return c.onPush(now, l, m)
+	case *wire.Have:
+		c.onHave(now, l, m)
+	case *wire.Ask:
+		c.event(Event{Kind: EventAsked, Link: l.id, Till: l.till, ID: m.ID, Topic: m.Topic, Body: m.Body})
+	case *wire.Answer:
+		c.event(Event{Kind: EventAnswered, Link: l.id, Till: l.till, ID: m.ID, OK: m.OK, Body: m.Body})
+	case *wire.Audit, nil:
+		// Audit has its place in the protocol; a message of a newer program is passed over.
+	}
+	return nil
+}
+
+func (c *Core) onHello(now time.Time, l *link, m *wire.Hello) error {
+	switch {
+	case m.Oldest > wire.Version || m.Newest < wire.Oldest:
+		return fmt.Errorf("%w: it speaks %d to %d, this one %d to %d", ErrVersion, m.Oldest, m.Newest, wire.Oldest, wire.Version)
+	case m.Shop != c.cfg.Shop:
+		return fmt.Errorf("%w (%v)", ErrWrongShop, m.Shop)
+	case m.Till != l.till || m.Till == c.cfg.Till:
+		return fmt.Errorf("%w: key of %v, says %v", ErrIdentity, l.till.Short(), m.Till.Short())
+	}
+	first := !l.ready
+	if l.hello != nil && l.hello.Replica != m.Replica {
+		return fmt.Errorf("%w: it changed its replica during a link", ErrIdentity)
+	}
+	l.ready, l.hello = true, m
+	if first {
+		c.event(Event{Kind: EventReady, Link: l.id, Till: l.till})
+	}
+	if m.State == c.StateHash() {
+		l.equalAt = now
+		for _, scope := range c.Scopes() {
+			c.heldBy(l.till, scope).AddAll(c.contexts[scope])
+		}
+		c.event(Event{Kind: EventEqual, Link: l.id, Till: l.till})
+		return nil
+	}
+	l.out = append(l.out, &wire.Scopes{List: c.scopeStates()})
+	return nil
+}
+
+func (c *Core) onScopes(l *link, m *wire.Scopes) {
+	theirs := make(map[crdt.Scope]wire.ScopeState, len(m.List))
+	for _, s := range m.List {
+		theirs[s.Scope] = s
+	}
+	for _, mine := range c.scopeStates() {
+		switch their, ok := theirs[mine.Scope]; {
+		case !ok || their.Context != mine.Context:
+			c.sendContext(l, mine.Scope, true)
+		case their.Digest != mine.Digest:
+			c.stats.DigestsDiffer++
+			c.event(Event{Kind: EventNotice, Link: l.id, Till: l.till, Text: fmt.Sprintf(
+				"%v differs from till %s although both took the same changes", mine.Scope, l.till.Short())})
+		}
+	}
+}
+
+// sendContext advertises what is held of a scope: all of it, or the entries that changed since last told on this link.
+func (c *Core) sendContext(l *link, scope crdt.Scope, full bool) {
+	mine := c.contexts[scope]
+	entries := make(crdt.Context)
+	for r, list := range mine {
+		if full || !equalRuns(l.sent[scope][r], list) {
+			entries[r] = list
+		}
+	}
+	if !full && len(entries) == 0 && l.sent[scope] != nil {
+		return
+	}
+	l.sent[scope] = mine.Clone()
+	l.out = append(l.out, &wire.Context{Scope: scope, Full: full, Entries: entries.Clone(), Hash: mine.Hash()})
+}
+
+func equalRuns(a, b []crdt.Interval) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		if a[i] != b[i] {
+			return false
+		}
+	}
+	return true
+}
+
+func (c *Core) onContext(now time.Time, l *link, m *wire.Context) {
+	advert := l.advert[m.Scope]
+	if advert == nil || m.Full {
+		advert = make(crdt.Context, len(m.Entries))
+	}
+	for r, list := range m.Entries {
+		advert[r] = list
+	}
+	if advert.Hash() != m.Hash {
+		// A part was lost or came out of order. Begin again with the whole.
+		delete(l.advert, m.Scope)
+		l.out = append(l.out, &wire.Scopes{List: nil})
+		return
+	}
+	l.advert[m.Scope] = advert
+	c.heldBy(l.till, m.Scope).AddAll(advert)
+	c.noteOwn(l, m.Scope, m.Entries)
+	c.pull(now, l, m.Scope)
+}
+
+func (c *Core) onHave(now time.Time, l *link, m *wire.Have) {
+	c.heldBy(l.till, m.Scope).AddAll(m.Entries)
+	c.noteOwn(l, m.Scope, m.Entries)
+	missing := m.Entries.Minus(c.contexts[m.Scope])
+	if len(missing) == 0 {
+		return
+	}
+	w, waiting := l.waits[m.Scope]
+	if !waiting {
+		w = wait{missing: make(crdt.Context), at: now.Add(havePatience)}
+	}
+	w.missing.AddAll(missing)
+	l.waits[m.Scope] = w
+}
+
+func (c *Core) tickLink(now time.Time, l *link) {
+	for _, p := range l.sortedPulls() {
+		if !p.claiming && p.waiting == 0 && !now.Before(p.giveUp) {
+			delete(l.pulls, p.id)
+			c.stats.PullsTimedOut++
+			l.helloAt = now
+		}
+	}
+	for _, scope := range sortedScopes(l.waits) {
+		if w := l.waits[scope]; !now.Before(w.at) {
+			delete(l.waits, scope)
+			c.pullMissing(now, l, scope, w.missing)
+		}
+	}
+	for _, scope := range sortedScopes(l.again) {
+		if !now.Before(l.again[scope]) {
+			delete(l.again, scope)
+			c.pull(now, l, scope)
+		}
+	}
+	if !now.Before(l.helloAt) {
+		c.sayHello(now, l)
+	}
+}
+
+// Ask queues a question to a peer and returns its number; EventAnswered carries the answer, if one comes.
+func (c *Core) Ask(id LinkID, topic string, body []byte) (uint64, bool) {
+	l := c.links[id]
+	if l == nil || !l.ready {
+		return 0, false
+	}
+	l.askID++
+	l.out = append(l.out, &wire.Ask{ID: l.askID, Topic: topic, Body: body})
+	return l.askID, true
+}
+
+// Answer answers a question that EventAsked brought.
+func (c *Core) Answer(id LinkID, ask uint64, ok bool, body []byte) {
+	if l := c.links[id]; l != nil {
+		l.out = append(l.out, &wire.Answer{ID: ask, OK: ok, Body: body})
+	}
+}
+
+// HasNext reports whether Next or NextRead would return something.
+func (c *Core) HasNext(id LinkID) bool {
+	l := c.links[id]
+	return l != nil && (len(l.out) > 0 || len(l.serves) > 0 && !l.readOpen)
+}
+
+// Refuse queues a Bye with the reason as the last message of a link.
+func (c *Core) Refuse(id LinkID, reason error) {
+	l := c.links[id]
+	if l == nil {
+		return
+	}
+	code := "protocol"
+	switch {
+	case errors.Is(reason, ErrWrongShop):
+		code = "wrong-shop"
+	case errors.Is(reason, ErrVersion):
+		code = "version"
+	case errors.Is(reason, ErrIdentity):
+		code = "identity"
+	}
+	text := reason.Error()
+	if len(text) > 400 {
+		text = text[:400]
+	}
+	l.ready, l.serves, l.pushBytes = false, nil, 0
+	l.out = []wire.Message{&wire.Bye{Code: code, Text: text}}
+}

@@ -1,0 +1,333 @@
+// Package badger is the storage port on Badger: the store of a till.
+//
+// Commits are synced by Badger itself (SyncWrites). Rows stay inline in the LSM tree unless a
+// value has 1 MiB or more. The options are those of a small machine: see Options.
+//
+// # What Badger cannot say
+//
+// Badger can open with data silently missing (a truncated MANIFEST, a damaged memtable
+// log), can take the process down while it opens (a truncated table), and dies of SIGBUS on a full
+// disk. So the caller compares its own sequences with a high-water record after every open (package
+// highwater), looks at datadir.OpenReport, and keeps the disk from filling.
+package badger
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+
+	"github.com/dgraph-io/badger/v4"
+
+	"github.com/tillmesh/tillmesh/replication/store/rows"
+	"github.com/tillmesh/tillmesh/replication/store/rows/datadir"
+)
+
+// Format is the format number of stores written by this program.
+//
+//	1  keys and values as given; the row 0x00 "format" holds this number as big endian uint16
+const Format = 1
+
+const engine = "badger"
+
+var formatKey = []byte("\x00format")
+
+// DefaultMemTableSize makes the largest batch 1.2 MB.
+const DefaultMemTableSize = 8 << 20
+
+// Options says where the store is and how much memory it may take.
+type Options struct {
+	// Dir is the directory of the store, created if missing. Nothing else may be in it.
+	Dir string
+	// Log gets what Badger has to say: errors, warnings, and its news at level debug. Nil drops it.
+	Log *slog.Logger
+	// MemTableSize in bytes; zero means DefaultMemTableSize, which is also the least. Up to twice of it is held in
+	// memory while writing; 15 % of it is the largest batch. More of it makes a large import write fewer files.
+	MemTableSize int64
+}
+
+// Store is the port on Badger.
+type Store struct {
+	db                *badger.DB
+	dir               *datadir.Dir
+	maxBytes, maxRows int
+
+	mu     sync.RWMutex // held for reading by every call, for writing by Close
+	closed bool         // guarded by mu
+
+	writer sync.Mutex // held by the running commit
+	fail   struct {
+		sync.Mutex
+		err error // set once: every later call returns it
+	}
+}
+
+var _ rows.Store = (*Store)(nil)
+
+// Open opens the store in o.Dir or begins a new one. The report tells about earlier attempts also
+// if this one fails. Errors: rows.ErrInUse, rows.ErrNewerFormat (nothing was changed), rows.ErrCorrupt, rows.ErrFull.
+func Open(o Options) (*Store, datadir.OpenReport, error) {
+	dir, report, err := datadir.Enter(o.Dir, engine, Format)
+	if err != nil {
+		return nil, report, err
+	}
+	s, err := open(o, dir)
+	if err != nil {
+		return nil, report, fmt.Errorf("open the store in %s: %w", o.Dir, errors.Join(err, dir.Leave()))
+	}
+	return s, report, nil
+}
+
+func open(o Options, dir *datadir.Dir) (*Store, error) {
+	db, err := badger.Open(badgerOptions(o))
+	if err != nil {
+		return nil, mapOpenError(err)
+	}
+	s := &Store{
+		db: db, dir: dir,
+		// A transaction adds a row of its own, and both limits are exclusive.
+		maxBytes: int(db.MaxBatchSize()) - 64,
+		maxRows:  int(db.MaxBatchCount()) - 3,
+	}
+	if err = s.checkFormat(o.Dir); err == nil {
+		err = dir.Opened()
+	}
+	if err != nil {
+		return nil, errors.Join(err, mapError(db.Close()))
+	}
+	return s, nil
+}
+
+func badgerOptions(o Options) badger.Options {
+	var log badger.Logger
+	if o.Log != nil {
+		log = logger{o.Log}
+	}
+	return badger.DefaultOptions(o.Dir).
+		WithLogger(log).
+		WithSyncWrites(true).
+		WithDetectConflicts(false). // one writer, which never reads in its transaction
+		WithMemTableSize(max(o.MemTableSize, DefaultMemTableSize)).
+		WithNumMemtables(2).
+		WithValueLogFileSize(16 << 20).
+		WithBlockCacheSize(8 << 20).
+		WithIndexCacheSize(8 << 20).
+		WithNumCompactors(2).
+		WithNumLevelZeroTables(2).
+		WithNumLevelZeroTablesStall(8). // 4 lets imports wait up to 0.2 s for a compaction
+		WithNumGoroutines(2).
+		WithMetricsEnabled(false)
+}
+
+// checkFormat compares the format row, or writes it first into a new store. It is the second check: datadir
+// did the first before Badger touched anything.
+func (s *Store) checkFormat(path string) error {
+	var have []byte
+	empty := true
+	err := s.db.View(func(txn *badger.Txn) error {
+		item, err := txn.Get(formatKey)
+		if err == nil {
+			have, err = item.ValueCopy(nil)
+			return err
+		}
+		if !errors.Is(err, badger.ErrKeyNotFound) {
+			return err
+		}
+		it := txn.NewIterator(badger.IteratorOptions{})
+		defer it.Close()
+		it.Rewind()
+		empty = !it.Valid()
+		return nil
+	})
+	switch {
+	case err != nil:
+		return mapError(err)
+	case have == nil && !empty:
+		return fmt.Errorf("%w: it has rows but no format number: rebuild it from peers or a backup", rows.ErrCorrupt)
+	case have == nil:
+		return mapError(s.db.Update(func(txn *badger.Txn) error {
+			return txn.Set(formatKey, binary.BigEndian.AppendUint16(nil, Format))
+		}))
+	case len(have) != 2:
+		return fmt.Errorf("%w: its format number has %d bytes: rebuild it from peers or a backup", rows.ErrCorrupt, len(have))
+	}
+	return datadir.CheckNumber(path, int(binary.BigEndian.Uint16(have)), Format)
+}
+
+// begin enters a call: it must call s.mu.RUnlock after a nil error.
+func (s *Store) begin(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	s.mu.RLock()
+	if s.closed {
+		s.mu.RUnlock()
+		return rows.ErrClosed
+	}
+	s.fail.Lock()
+	defer s.fail.Unlock()
+	if s.fail.err != nil {
+		s.mu.RUnlock()
+	}
+	return s.fail.err
+}
+
+// failed remembers the first failure and returns it.
+func (s *Store) failed(err error) error {
+	s.fail.Lock()
+	defer s.fail.Unlock()
+	if s.fail.err == nil {
+		s.fail.err = err
+	}
+	return err
+}
+
+// view runs a read-only transaction. Badger panics on a damaged table; that becomes rows.ErrCorrupt.
+func (s *Store) view(ctx context.Context, read func(*badger.Txn) error) (err error) {
+	if err := s.begin(ctx); err != nil {
+		return err
+	}
+	defer s.mu.RUnlock()
+	defer func() {
+		if recover() != nil {
+			// What was recovered may hold data, so it is not shown.
+			err = s.failed(fmt.Errorf("%w: a table cannot be read: rebuild the store from peers or a backup (%w)",
+				rows.ErrCorrupt, rows.ErrFailed))
+		}
+	}()
+	return mapError(s.db.View(read))
+}
+
+// Load is a method of rows.Store.
+func (s *Store) Load(ctx context.Context, keys [][]byte) ([][]byte, error) {
+	values := make([][]byte, len(keys))
+	err := rows.CheckKeys(keys)
+	if err == nil {
+		err = s.view(ctx, func(txn *badger.Txn) error {
+			for i, key := range keys {
+				item, err := txn.Get(key)
+				if errors.Is(err, badger.ErrKeyNotFound) {
+					continue
+				}
+				if err != nil {
+					return err
+				}
+				// An empty value is a value, so it must not end as nil.
+				if values[i], err = item.ValueCopy(make([]byte, 0, item.ValueSize())); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	if err != nil {
+		return nil, fmt.Errorf("load %d rows: %w", len(keys), err)
+	}
+	return values, nil
+}
+
+// Scan is a method of rows.Store.
+func (s *Store) Scan(ctx context.Context, from, to []byte, limit, maxBytes int) ([]rows.Row, error) {
+	if err := rows.CheckScan(limit, maxBytes); err != nil {
+		return nil, err
+	}
+	if len(from) == 0 || from[0] == 0 {
+		from = []byte{1} // before it are our own rows
+	}
+	var found []rows.Row
+	err := s.view(ctx, func(txn *badger.Txn) error {
+		var space arena
+		it := txn.NewIterator(badger.IteratorOptions{}) // values are inline: fetching ahead only costs goroutines
+		defer it.Close()
+		size := 0
+		for it.Seek(from); it.Valid() && len(found) < limit; it.Next() {
+			item := it.Item()
+			key := item.Key()
+			if to != nil && bytes.Compare(key, to) >= 0 {
+				return nil
+			}
+			if len(found)%256 == 255 && ctx.Err() != nil {
+				return ctx.Err()
+			}
+			row := rows.Row{Key: space.copy(key)}
+			if err := item.Value(func(value []byte) error { row.Value = space.copy(value); return nil }); err != nil {
+				return err
+			}
+			size += len(row.Key) + len(row.Value)
+			if maxBytes > 0 && size > maxBytes && len(found) > 0 {
+				return nil
+			}
+			found = append(found, row)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("scan: %w", err)
+	}
+	return found, nil
+}
+
+// Commit is a method of rows.Store.
+func (s *Store) Commit(ctx context.Context, batch []rows.Write) error {
+	err := rows.CheckBatch(batch, s.maxBytes, s.maxRows)
+	if err == nil {
+		err = s.begin(ctx)
+	}
+	if err != nil {
+		return fmt.Errorf("commit %d rows: %w", len(batch), err)
+	}
+	defer s.mu.RUnlock()
+	s.writer.Lock()
+	defer s.writer.Unlock()
+	txn := s.db.NewTransaction(true)
+	defer txn.Discard()
+	for i := range batch {
+		w := &batch[i]
+		if w.Delete {
+			err = txn.Delete(w.Key)
+		} else {
+			err = txn.Set(w.Key, w.Value)
+		}
+		if err != nil {
+			return fmt.Errorf("commit %d rows: %w", len(batch), mapError(err))
+		}
+	}
+	if err := txn.Commit(); err != nil {
+		// Badger may show rows whose sync failed, so nothing may be read any more either.
+		return s.failed(fmt.Errorf("commit %d rows: %w: %w", len(batch), rows.ErrFailed, mapError(err)))
+	}
+	return nil
+}
+
+// MaxBatch is a method of rows.Store.
+func (s *Store) MaxBatch() (bytes, rows int) { return s.maxBytes, s.maxRows }
+
+// Close is a method of rows.Store. It writes what is in memory into a table, which takes up to about 0.6 s.
+func (s *Store) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil
+	}
+	s.closed = true
+	if err := errors.Join(mapError(s.db.Close()), s.dir.Leave()); err != nil {
+		return fmt.Errorf("close the store: %w", err)
+	}
+	return nil
+}
+
+// arena copies many small slices into few allocations.
+type arena struct{ free []byte }
+
+func (a *arena) copy(b []byte) []byte {
+	if len(b) > cap(a.free) {
+		a.free = make([]byte, 0, max(32<<10, len(b)))
+	}
+	a.free = append(a.free[:0], b...)
+	out := a.free[:len(b):len(b)]
+	a.free = a.free[len(b):]
+	return out
+}
