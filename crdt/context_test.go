@@ -36,7 +36,9 @@ func requireSame(t *testing.T, want seqs, c Context) {
 	for k := range byte(5) {
 		for s := Seq(1); s < span+10; s++ {
 			d := Dot{ReplicaID{k}, s}
-			require.Equal(t, want[d], c.Has(d), "%v in %v", d, c)
+			if c.Has(d) != want[d] {
+				require.Equal(t, want[d], c.Has(d), "%v in %v", d, c)
+			}
 		}
 	}
 	for id, list := range c {

@@ -34,6 +34,9 @@ func ParseRecord(raw []byte, schema uint32) (Record, error) {
 	}
 	r := codec.NewReader(raw)
 	n := r.Map()
+	if r.Err() != nil {
+		return Record{}, fmt.Errorf("record: %w", r.Err())
+	}
 	rec := Record{fields: make([]field, 0, n)}
 	sorted := true
 	for range n {

@@ -16,6 +16,11 @@ type Local struct {
 	WallMS int64
 	Notes  []Note // written in the same transaction
 	Urgent bool   // peers are asked to say at once when they hold it (payment, close)
+
+	// Chain names a row of changes that build on each other, such as the numbers of a series; empty for none. When one of
+	// them fails, all that were proposed after it fail with it, until one comes with Restart.
+	Chain   string
+	Restart bool
 }
 
 // Result answers a Propose.
@@ -41,6 +46,7 @@ type committer struct {
 	running []request
 	before  map[crdt.Scope]Head // heads before the running batch
 	refused []Result            // own changes that could not be sealed
+	broken  map[string]error    // chains of which a change failed
 	ticket  uint64
 	bytes   int // waiting and running
 	doubt   bool
@@ -59,7 +65,7 @@ type request struct {
 }
 
 func (q *committer) init(heads map[crdt.Scope]Head) {
-	q.heads = heads
+	q.heads, q.broken = heads, make(map[string]error)
 	if q.heads == nil {
 		q.heads = make(map[crdt.Scope]Head)
 	}
@@ -101,7 +107,7 @@ func (c *Core) Take(maxBytes int) []Op {
 		n++
 		size += r.size
 		if r.local != nil && len(r.local.Pieces) > 0 {
-			commit, err := c.seal(r.local)
+			commit, err := c.link(r.local)
 			if err != nil {
 				c.refused = append(c.refused, Result{Ticket: r.ticket, Err: err})
 				c.bytes -= r.size
@@ -121,6 +127,24 @@ func (c *Core) Refused() []Result {
 	r := c.refused
 	c.refused = nil
 	return r
+}
+
+// link seals an own change unless its chain is broken; if it cannot be sealed it breaks the chain.
+func (c *Core) link(l *Local) (*crdt.Commit, error) {
+	if l.Chain == "" {
+		return c.seal(l)
+	}
+	if l.Restart {
+		delete(c.broken, l.Chain)
+	}
+	if err := c.broken[l.Chain]; err != nil {
+		return nil, fmt.Errorf("the change before this one was not saved: %w", err)
+	}
+	commit, err := c.seal(l)
+	if err != nil {
+		c.broken[l.Chain] = err
+	}
+	return commit, err
 }
 
 // seal numbers an own change and encodes it.
@@ -255,6 +279,9 @@ func (c *Core) fail(now time.Time, running []request, err error, unknown bool) (
 		r := &running[i]
 		if r.local != nil {
 			results = append(results, Result{Ticket: r.ticket, Err: err})
+			if r.local.Chain != "" {
+				c.broken[r.local.Chain] = err
+			}
 		}
 		if l := c.links[r.link]; l != nil {
 			l.dropPull(r.pull)

@@ -79,7 +79,8 @@ func readArticle(register string, raw []byte) (any, error) {
 }
 
 // PriceOn returns the price on a business day (YYYY-MM-DD): the one with the latest start that is not after it. It
-// returns [ErrNoPrice] if there is none, and never an older one for one it cannot read. Whether the article is archived is the caller's question.
+// returns [ErrNoPrice] if there is none, and never an older one for one it cannot read. Whether the article is archived
+// is the caller's question.
 func (a Article) PriceOn(businessDay string) (Price, error) {
 	if err := CheckDay(businessDay); err != nil {
 		return Price{}, err

@@ -253,7 +253,8 @@ func TestPriceOn(t *testing.T) {
 func TestRateOn(t *testing.T) {
 	n := catalog.Named("MwSt normal")
 	pieces, err := catalog.EditTax(espresso, nil, catalog.TaxEdit{Names: &n, Rates: map[string]catalog.Rate{
-		"2007-01-01": {BasisPoints: 1900, FiscalKey: 1}, "2020-07-01": {BasisPoints: 1600, FiscalKey: 21}, "2021-01-01": {BasisPoints: 1900, FiscalKey: 1},
+		"2007-01-01": {BasisPoints: 1900, FiscalKey: 1}, "2020-07-01": {BasisPoints: 1600, FiscalKey: 21},
+		"2021-01-01": {BasisPoints: 1900, FiscalKey: 1},
 	}})
 	require.NoError(t, err)
 	tax, err := catalog.ViewTax(object7((&till{t: t, replica: 1}).commit(1, pieces)))
@@ -279,7 +280,8 @@ func TestCheckDay(t *testing.T) {
 
 func TestNamesIn(t *testing.T) {
 	n := catalog.Names{Name: map[string]string{"de": "Wasser", "en": "Water", "de-AT": "Wosser"}, Receipt: map[string]string{"de": "Wa."}}
-	for language, want := range map[string]string{"en": "Water", "en-GB": "Water", "de-AT": "Wosser", "de-CH": "Wasser", "ru": "Wasser", "": "Wasser"} {
+	for language, want := range map[string]string{"en": "Water", "en-GB": "Water", "de-AT": "Wosser", "de-CH": "Wasser",
+		"ru": "Wasser", "": "Wasser"} {
 		require.Equal(t, want, n.In(language), language)
 	}
 	for language, want := range map[string]string{"de": "Wa.", "en": "Water", "ru": "Wa.", "de-AT": "Wosser"} {
@@ -353,77 +355,4 @@ func TestRefused(t *testing.T) {
 	self := catalog.GroupPlace{Parent: espresso}
 	_, err := catalog.EditGroup(espresso, nil, catalog.GroupEdit{Names: full(1).Names, Place: &self})
 	require.ErrorContains(t, err, "within itself")
-}
-
-// FuzzParse holds that foreign bytes are refused or understood the same after writing them back.
-func FuzzParse(f *testing.F) {
-	for _, s := range samples {
-		raw, err := s.value.Edit(nil)
-		require.NoError(f, err)
-		f.Add(raw)
-	}
-	parsers := []func([]byte) (any, error){
-		into(catalog.ParseNames), into(catalog.ParseCodes), into(catalog.ParsePlace), into(catalog.ParseGroupPlace),
-		into(catalog.ParsePrice), into(catalog.ParseDeposit), into(catalog.ParseLife), into(catalog.ParseRate),
-	}
-	f.Fuzz(func(t *testing.T, raw []byte) {
-		for _, parse := range parsers {
-			v, err := parse(raw)
-			if err != nil {
-				continue
-			}
-			require.NoError(t, v.(editable).Check())
-			again, err := v.(editable).Edit(raw)
-			require.NoError(t, err)
-			back, err := parse(again)
-			require.NoError(t, err)
-			third, err := back.(editable).Edit(again)
-			require.NoError(t, err)
-			require.Equal(t, again, third)
-		}
-	})
-}
-
-func BenchmarkViewArticle(b *testing.B) {
-	obj := benchObject(b)
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, err := catalog.ViewArticle(obj); err != nil {
-			b.Fatal(err)
-		}
-	}
-}
-
-func BenchmarkEditArticle(b *testing.B) {
-	obj, e := benchObject(b), full(310)
-	b.ReportAllocs()
-	for b.Loop() {
-		if pieces, err := catalog.EditArticle(espresso, obj, e); err != nil || len(pieces) != 1 {
-			b.Fatal(len(pieces), err)
-		}
-	}
-}
-
-func BenchmarkNewArticle(b *testing.B) {
-	e := full(290)
-	b.ReportAllocs()
-	for b.Loop() {
-		if pieces, err := catalog.EditArticle(espresso, nil, e); err != nil || len(pieces) != 6 {
-			b.Fatal(len(pieces), err)
-		}
-	}
-}
-
-func benchObject(b *testing.B) *crdt.Object {
-	b.Helper()
-	pieces, err := catalog.EditArticle(espresso, nil, full(290))
-	require.NoError(b, err)
-	obj := new(crdt.Object)
-	for i := range pieces {
-		p := &pieces[i]
-		dot := crdt.Dot{Replica: crdt.ReplicaID{1}, Seq: crdt.NewSeq(1, 1)}
-		p.Clock = p.Clock.With(dot)
-		obj.Apply(crdt.Origin{Dot: dot}, i, p)
-	}
-	return obj
 }

@@ -74,8 +74,9 @@ func TestArticleLaws(t *testing.T) {
 			catalog.RegisterDeposit, catalog.RegisterLife},
 		Write: func(r *rand.Rand, obj *crdt.Object, id crdt.ObjectID) []crdt.Piece {
 			e := catalog.ArticleEdit{
-				Names:   names(r, obj),
-				Codes:   maybe(r, catalog.Codes{Barcodes: []string{pick(r, []string{"4006381333931", "20012345"})}, PLU: pick(r, []string{"", "17"})}),
+				Names: names(r, obj),
+				Codes: maybe(r, catalog.Codes{Barcodes: []string{pick(r, []string{"4006381333931", "20012345"})},
+					PLU: pick(r, []string{"", "17"})}),
 				Place:   maybe(r, catalog.Place{Group: object(r), Sort: r.Int64N(20), Colour: pick(r, []string{"", "#00ff7f"})}),
 				Deposit: maybe(r, catalog.Deposit{Article: object(r)}),
 				Life:    life(r),

@@ -208,8 +208,8 @@ func (r *Roster) NextSeries(till crdt.TillID, known ...string) (string, error) {
 func (r *Roster) Problems() []Problem {
 	out := slices.Clone(r.refused)
 	for _, c := range r.waiting {
-		out = append(out, Problem{c.about, fmt.Sprintf("%s does not count: till %s, which signed it, is not in the roster or may not say this",
-			c.typ, c.signer.Short())})
+		out = append(out, Problem{c.about, fmt.Sprintf(
+			"%s does not count: till %s, which signed it, is not in the roster or may not say this", c.typ, c.signer.Short())})
 	}
 	tills, series := make(map[string][]crdt.TillID), make(map[string][]Lineage)
 	for id, m := range r.members {
@@ -224,7 +224,8 @@ func (r *Roster) Problems() []Problem {
 	}
 	for p, ids := range tills {
 		if len(ids) > 1 {
-			out = append(out, Problem{slices.MinFunc(ids, crdt.TillID.Compare), fmt.Sprintf("%d tills have the number prefix %s", len(ids), p)})
+			out = append(out, Problem{slices.MinFunc(ids, crdt.TillID.Compare),
+				fmt.Sprintf("%d tills have the number prefix %s", len(ids), p)})
 		}
 	}
 	for p, claims := range series {

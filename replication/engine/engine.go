@@ -19,6 +19,8 @@ const (
 	// maxWaiting is how much may wait for the disk before links are read no further.
 	maxWaiting  = 4 << 20
 	askPatience = 5 * time.Second
+	// settleAfter is how long nothing is written before the store is asked to settle.
+	settleAfter = 20 * time.Millisecond
 )
 
 // ErrStopped is returned for changes that were asked for when the engine had ended.
@@ -39,6 +41,9 @@ type Config struct {
 
 	// Notify is called when the state of links or the equality with peers changed. It must not block.
 	Notify func()
+
+	// Settle is called when nothing was written for a moment after own changes were; nil if nothing needs it.
+	Settle func() error
 
 	// Unknown reports whether an error of the store leaves the outcome of a write unknown.
 	Unknown func(error) bool
@@ -122,6 +127,9 @@ func (e *Engine) stopErrLocked() error {
 
 // commit is the committer: one batch after another, each folding what queued while the one before was written.
 func (e *Engine) commit(ctx context.Context) error {
+	unsettled := false
+	idle := time.NewTimer(settleAfter)
+	defer idle.Stop()
 	for {
 		e.mu.Lock()
 		ops := e.core.Take(batchBytes)
@@ -135,12 +143,19 @@ func (e *Engine) commit(ctx context.Context) error {
 		if len(ops) == 0 {
 			select {
 			case <-ctx.Done():
-				return nil
+				return e.settle(unsettled)
 			case <-e.commitCh:
+			case <-idle.C:
+				if err := e.settle(unsettled); err != nil {
+					return err
+				}
+				unsettled = false
 			}
 			continue
 		}
-		// A batch that began is finished, also while stopping: half a second of patience, never half a batch.
+		unsettled = true
+		idle.Reset(settleAfter)
+		// A batch that began is finished, also while stopping.
 		applied, err := e.cfg.Store.Apply(context.WithoutCancel(ctx), ops)
 		unknown := err != nil && e.cfg.Unknown != nil && e.cfg.Unknown(err)
 		e.mu.Lock()
@@ -159,6 +174,16 @@ func (e *Engine) commit(ctx context.Context) error {
 			e.cfg.Log.Error("changes were not saved", "error", err, "changes", len(ops))
 		}
 	}
+}
+
+func (e *Engine) settle(unsettled bool) error {
+	if !unsettled || e.cfg.Settle == nil {
+		return nil
+	}
+	if err := e.cfg.Settle(); err != nil {
+		return fmt.Errorf("%w: %w", replication.ErrStoreFailed, err)
+	}
+	return nil
 }
 
 func (e *Engine) deliver(results []replication.Result) {

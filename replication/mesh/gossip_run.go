@@ -78,7 +78,9 @@ func (g *Gossip) address() (netip.Addr, error) {
 }
 
 // create makes the membership over a transport.
-func (g *Gossip) create(transport memberlist.Transport, addr netip.Addr, logger *log.Logger) (*memberlist.Memberlist, netip.AddrPort, error) {
+func (g *Gossip) create(
+	transport memberlist.Transport, addr netip.Addr, logger *log.Logger,
+) (*memberlist.Memberlist, netip.AddrPort, error) {
 	port := g.cfg.Bind.Port()
 	if t, ok := transport.(*netTransport); ok {
 		port = uint16(t.GetAutoBindPort())
@@ -147,20 +149,26 @@ type rejoiner struct {
 func (r *rejoiner) run(ctx context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
+	var hinted bool
+	var last time.Time
 	for {
-		var hinted bool
 		select {
 		case <-ctx.Done():
 			return
 		case <-timer.C:
 		case <-r.g.wake:
 			hinted = true
+			if d := hintPause - r.g.cfg.Now().Sub(last); d > 0 { // hints may come in floods
+				timer.Reset(d)
+				continue
+			}
 		}
 		if addr, err := r.g.address(); err == nil && addr != r.self.Addr() {
 			r.g.cfg.Log.Info("this till has a new address", "old", r.self.Addr().String(), "new", addr.String())
 			return
 		}
 		r.round(ctx, hinted)
+		hinted, last = false, r.g.cfg.Now()
 		timer.Reset(rejoinLeast + rand.N(rejoinMost-rejoinLeast))
 	}
 }

@@ -207,6 +207,8 @@ func (s *Links) discard(c interface{ Close() error }) {
 // count adds a failed handshake to the right counter.
 func (s *Links) count(err error) {
 	switch {
+	case errors.Is(err, errSelf):
+		// our own address was among those to try
 	case errors.Is(err, errNotChosen):
 		s.stats.notChosen.Add(1)
 	case errors.Is(err, errUnknownKey):

@@ -140,7 +140,9 @@ func (s *Links) attempt(ctx, try context.Context, p *place, addrs []string) {
 	p.cancel = nil
 	if p.till.IsZero() {
 		s.mu.strangers--
-		p.leadsTo = found
+		if !found.IsZero() {
+			p.leadsTo = found
+		}
 	}
 	now := s.cfg.Now()
 	switch {

@@ -2,8 +2,6 @@ package wire
 
 import (
 	"fmt"
-	"strings"
-	"unicode/utf8"
 
 	"github.com/tillmesh/tillmesh/crdt"
 	"github.com/tillmesh/tillmesh/crdt/codec"
@@ -13,13 +11,6 @@ import (
 const (
 	Version = 1
 	Oldest  = 1
-)
-
-// Limits of texts, in bytes of UTF-8.
-const (
-	maxProgram = 64  // Hello.Program
-	maxWord    = 32  // Ask.Topic, Bye.Code
-	maxText    = 400 // Bye.Text
 )
 
 // Kind names a message. Numbers are part of the protocol: append, never reuse.
@@ -380,46 +371,6 @@ func readList(r *codec.Reader) [][]byte {
 		list = append(list, c)
 	}
 	return list
-}
-
-func text(r *codec.Reader, limit int) string {
-	b := r.StringBytes()
-	if len(b) > limit || !utf8.Valid(b) {
-		r.Fail("a text of %d bytes, at most %d bytes of UTF-8", len(b), limit)
-		return ""
-	}
-	return string(b)
-}
-
-// clip shortens a text that only people read, such as the words of an error, to what a receiver takes.
-func clip(s string, limit int) string {
-	s = strings.ToValidUTF8(s, "\uFFFD")
-	if len(s) <= limit {
-		return s
-	}
-	for !utf8.RuneStart(s[limit]) {
-		limit--
-	}
-	return s[:limit]
-}
-
-// checkOwn reports what a receiver would refuse in a message of this program.
-func checkOwn(m Message, body []byte) error {
-	word := ""
-	switch m := m.(type) {
-	case *Scopes:
-		if len(m.List) > maxScopes {
-			return fmt.Errorf("%d scopes, at most %d", len(m.List), maxScopes)
-		}
-	case *Ask:
-		word = m.Topic
-	case *Bye:
-		word = m.Code
-	}
-	if len(word) > maxWord || !utf8.ValidString(word) {
-		return fmt.Errorf("%q is not at most %d bytes of UTF-8", word, maxWord)
-	}
-	return codec.Check(body)
 }
 
 // Decode reads the body of a frame. A kind this program does not know returns nil without an error: newer programs may

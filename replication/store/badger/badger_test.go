@@ -118,3 +118,55 @@ func TestLargerMemTableTakesLargerBatches(t *testing.T) {
 	require.Greater(t, maxRows, 40_000)
 	require.NoError(t, store.Close())
 }
+
+// TestVerify flips bytes of a table at several places. Each must be found, and nothing be read any more.
+func TestVerify(t *testing.T) {
+	ctx := context.Background()
+	for _, at := range []int{100, 20_000, 200_000} {
+		dir := t.TempDir()
+		store, _, err := badger.Open(badger.Options{Dir: dir})
+		require.NoError(t, err)
+		next := batches(1000)
+		for range 10 {
+			require.NoError(t, store.Commit(ctx, next()))
+		}
+		require.NoError(t, store.Close())
+		tables, err := filepath.Glob(filepath.Join(dir, "*.sst"))
+		require.NoError(t, err)
+		require.Len(t, tables, 1)
+		content, err := os.ReadFile(tables[0])
+		require.NoError(t, err)
+		for _, damage := range []byte{0, 0x5a} {
+			content[at] ^= damage
+			require.NoError(t, os.WriteFile(tables[0], content, 0o600))
+			store, _, err = badger.Open(badger.Options{Dir: dir})
+			require.NoError(t, err)
+			err = store.Verify(ctx)
+			if damage == 0 {
+				require.NoError(t, err)
+			} else {
+				require.ErrorIs(t, err, rows.ErrCorrupt)
+				_, err = store.Scan(ctx, nil, nil, 10, 0)
+				require.ErrorIs(t, err, rows.ErrCorrupt)
+			}
+			require.NoError(t, store.Close())
+		}
+	}
+}
+
+func BenchmarkVerify(b *testing.B) {
+	dir := b.TempDir()
+	store, err := open(dir)
+	require.NoError(b, err)
+	next := batches(1000)
+	for range 100 {
+		require.NoError(b, store.Commit(context.Background(), next()))
+	}
+	require.NoError(b, store.Close())
+	again, _, err := badger.Open(badger.Options{Dir: dir})
+	require.NoError(b, err)
+	for b.Loop() {
+		require.NoError(b, again.Verify(context.Background()))
+	}
+	require.NoError(b, again.Close())
+}

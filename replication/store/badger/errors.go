@@ -12,6 +12,8 @@ import (
 	"github.com/tillmesh/tillmesh/replication/store/rows/datadir"
 )
 
+var errTable = fmt.Errorf("%w: a table cannot be read: rebuild the store from peers or a backup", rows.ErrCorrupt)
+
 // engineError is an error of Badger without what it tells about the data: its texts can hold keys and
 // dumps of values behind the first line, and keys in quotes.
 type engineError struct{ err error }
