@@ -103,9 +103,16 @@ func (c *Commit) check() error {
 
 // named reports whether every type and register name is there and not too long.
 func (p *Piece) named() bool {
-	fits := func(s string) bool { return s != "" && len(s) <= MaxName }
+	fits := func(s string) bool {
+		for i := range len(s) {
+			if s[i] <= ' ' || s[i] > '~' { // names stand in store keys, where a zero byte ends them
+				return false
+			}
+		}
+		return s != "" && len(s) <= MaxName
+	}
 	if !fits(p.Type) || p.Kind == KindRegister && !fits(p.Name) || p.Kind == KindItem && p.Name != "" ||
-		len(p.Erases.Type) > MaxName {
+		p.Erases.Type != "" && !fits(p.Erases.Type) {
 		return false
 	}
 	for i := range p.Objects {

@@ -185,7 +185,9 @@ func (c *Core) Done(now time.Time, applied Applied, err error, unknown bool) (re
 		c.bytes -= running[i].size
 	}
 	if err != nil {
-		return c.fail(now, running, err, unknown), nil
+		results = c.fail(now, running, err, unknown)
+		c.finishServes()
+		return results, nil
 	}
 	for _, scope := range sortedScopes(applied.Grown) {
 		if c.contexts[scope] == nil {
@@ -238,7 +240,15 @@ func (c *Core) Done(now time.Time, applied Applied, err error, unknown bool) (re
 			c.finishPulls(now, l)
 		}
 	}
+	c.finishServes()
 	return results, taken
+}
+
+// finishServes ends the answers that waited for a batch.
+func (c *Core) finishServes() {
+	for _, l := range c.sorted() {
+		c.finishServe(l)
+	}
 }
 
 // spread tells the peers about a commit that is durable now: own ones are pushed, others are told in a Have.

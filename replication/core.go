@@ -96,6 +96,7 @@ type Core struct {
 	held     map[crdt.TillID]map[crdt.Scope]crdt.Context // what other tills are known to hold
 	have     map[crdt.Scope]crdt.Context                 // durable, not told yet
 	haveAt   time.Time                                   // when to tell it; zero: nothing to tell
+	whole    map[crdt.Scope]bool                         // pull all that is missing at once: a claim was dropped
 	events   []Event
 	stats    Stats
 	committer
@@ -130,6 +131,7 @@ func NewCore(cfg Config) *Core {
 		links:    make(map[LinkID]*link),
 		held:     make(map[crdt.TillID]map[crdt.Scope]crdt.Context),
 		have:     make(map[crdt.Scope]crdt.Context),
+		whole:    make(map[crdt.Scope]bool),
 	}
 	c.committer.init(cfg.Heads)
 	return c
@@ -231,7 +233,9 @@ func (c *Core) Deadline() time.Time {
 	for _, l := range c.links {
 		earlier(l.helloAt)
 		for _, p := range l.pulls {
-			earlier(p.giveUp)
+			if !p.claiming && p.waiting == 0 { // else the disk is awaited, not the peer
+				earlier(p.giveUp)
+			}
 		}
 		for _, w := range l.waits {
 			earlier(w.at)

@@ -60,7 +60,7 @@ func (c *Core) LinkDown(now time.Time, id LinkID) {
 		return
 	}
 	delete(c.links, id)
-	for _, p := range l.pulls {
+	for _, p := range l.sortedPulls() {
 		for _, other := range c.sorted() {
 			c.pull(now, other, p.scope)
 		}

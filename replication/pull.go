@@ -51,9 +51,24 @@ func (c *Core) pull(now time.Time, l *link, scope crdt.Scope) {
 	if at, pausing := l.again[scope]; pausing && now.Before(at) {
 		return
 	}
+	if c.whole[scope] && c.pulling(scope) {
+		return
+	}
 	if want := c.inFlight(scope, advert.Minus(c.contexts[scope])); len(want) > 0 {
 		c.sendPull(now, l, scope, want, false)
 	}
+}
+
+// pulling reports whether an answer that may claim something is on its way.
+func (c *Core) pulling(scope crdt.Scope) bool {
+	for _, l := range c.links {
+		for _, p := range l.pulls {
+			if p.scope == scope && !p.forHave {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // pullMissing asks a peer for what it named in a Have and was not pushed meanwhile.
@@ -106,7 +121,9 @@ func (c *Core) onPush(now time.Time, l *link, m *wire.Push) error {
 			return fmt.Errorf("%w: %w", ErrProtocol, err)
 		}
 		if !c.cfg.Roster.MayPush(l.till, commit) {
+			// It may be the first of a new lineage whose introduction is still being written here: compare soon.
 			c.stats.PushesRefused++
+			l.helloAt = minTime(l.helloAt, now.Add(haveGather))
 			continue
 		}
 		c.heldBy(l.till, commit.Scope).Add(commit.Dot.Replica, commit.Interval())
@@ -141,6 +158,7 @@ func (c *Core) progress(now time.Time, r *request) {
 	p.giveUp = now.Add(pullPatience)
 	if r.op.Claim != nil {
 		c.stats.Claims++
+		delete(c.whole, p.scope)
 		delete(l.pulls, p.id)
 		c.settled(now, l, p.scope)
 		return
@@ -161,6 +179,9 @@ func (c *Core) finishPulls(now time.Time, l *link) {
 		}
 		delete(l.pulls, p.id)
 		if !p.forHave && len(p.want.Minus(c.contexts[p.scope])) > 0 {
+			// Two answers that each need what the other one claims would be dropped for ever: from now on one at a time,
+			// about all that is missing.
+			c.whole[p.scope] = true
 			c.stats.ClaimsDropped++
 			l.again[p.scope] = now.Add(claimPause + c.cfg.Jitter(claimPause))
 			l.helloAt = minTime(l.helloAt, now.Add(time.Second))

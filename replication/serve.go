@@ -17,6 +17,7 @@ type serve struct {
 	frames  uint64
 	taken   []crdt.Dot // taken since the answer began, not pushed on this link
 	rounds  int
+	read    bool // what is there was read; the end waits for the batch that runs
 }
 
 func (c *Core) onPull(l *link, m *wire.Pull) error {
@@ -46,7 +47,7 @@ type Read struct {
 // performs it and calls ReadDone.
 func (c *Core) NextRead(id LinkID) (Read, bool) {
 	l := c.links[id]
-	if l == nil || l.readOpen || len(l.serves) == 0 || len(l.out) > 0 {
+	if l == nil || l.readOpen || len(l.serves) == 0 || len(l.out) > 0 || l.serves[0].read {
 		return Read{}, false
 	}
 	s := l.serves[0]
@@ -93,12 +94,23 @@ func (c *Core) ReadDone(r Read, commits [][]byte, at Cursor, err error) {
 	} else {
 		s.rounds++
 	}
-	switch {
-	case !s.at.Done:
-	case len(s.taken) > 0 && !s.forHave && s.rounds < maxRounds:
-	default:
-		c.endServe(l, s, true)
+	s.read = s.at.Done && (len(s.taken) == 0 || s.forHave || s.rounds >= maxRounds)
+	c.finishServe(l)
+}
+
+// finishServe ends an answer of which all was read. A batch that is being written may have removed from the store what
+// the core still believes is live, so it has to be done first: what it brought goes into the answer or, at least, into
+// the context that the end stands for.
+func (c *Core) finishServe(l *link) {
+	if len(l.serves) == 0 || !l.serves[0].read || len(c.running) > 0 {
+		return
 	}
+	s := l.serves[0]
+	if len(s.taken) > 0 && !s.forHave && s.rounds < maxRounds {
+		s.read = false
+		return
+	}
+	c.endServe(l, s, !c.failed)
 }
 
 // endServe closes an answer. What this till took since it began was sent or pushed before, and the context that the

@@ -92,7 +92,7 @@ func (e *Engine) read(ctx context.Context, conn Conn, id replication.LinkID, ref
 	defer d.Close()
 	for {
 		m, _, err := d.Next()
-		if err != nil {
+		if err != nil && !errors.Is(err, wire.ErrFrame) {
 			return fmt.Errorf("read from till %s: %w", conn.Peer.Short(), err)
 		}
 		e.mu.Lock()
@@ -103,7 +103,10 @@ func (e *Engine) read(ctx context.Context, conn Conn, id replication.LinkID, ref
 			e.mu.Unlock()
 			return context.Cause(ctx)
 		}
-		if err = e.core.Receive(time.Now(), id, m); err != nil {
+		if err == nil {
+			err = e.core.Receive(time.Now(), id, m)
+		}
+		if err != nil {
 			*refused = err
 			e.core.Refuse(id, err)
 		}

@@ -1,0 +1,59 @@
+// Package receipt holds what a sale is made of, from the first line of an open tab to the signed document in the archive.
+//
+// # Open sales
+//
+// A tab, its lines, voids, discounts and payments are documents of the sales scope, written by any till of the shop at
+// any time. Lines, voids and payments are items: written once, never changed. What may change is in registers: what a
+// tab is called, where a line is, what became of a payment. [View] computes what to show of a tab from its merged parts
+// and from nothing else, so every till that holds the same parts shows the same.
+//
+// # Closing
+//
+// [BuildClose] turns such a view into the receipt: a canonical document (RFC 8785) with number, previous hash and
+// signature, in an item that supersedes the tab and everything the document lists. A closed receipt is never edited.
+// [VerifyChain] proves a series of documents with nothing but their bytes and public keys.
+//
+// # Arithmetic
+//
+// Money is in minor units, quantities in thousandths, rates in basis points, all integers. [ComputeTotals] is the only
+// place where amounts are computed; views and documents both use it.
+//
+// DOCUMENTS.md lists document types, registers, fields and limits. The package is pure: it knows no clock, no
+// randomness, no store and no other document.
+package receipt
+
+import "errors"
+
+// Schema is the version of the rules in this package, for the head of commits and the lowest reader of a record.
+const Schema uint32 = 1
+
+// The document types of the sales scope. They are part of the format: append, never reuse.
+const (
+	TypeTab      = "tab"
+	TypeLine     = "line"
+	TypeVoid     = "void"
+	TypeDiscount = "discount"
+	TypePayment  = "payment"
+	TypeReceipt  = "receipt"
+)
+
+// Types lists the document types of this package.
+var Types = []string{TypeTab, TypeLine, TypeVoid, TypeDiscount, TypePayment, TypeReceipt}
+
+// Registers.
+const (
+	RegisterHead     = "head" // of a tab, like the four below
+	RegisterNote     = "note"
+	RegisterCustomer = "customer"
+	RegisterMerge    = "merge"
+	RegisterClaim    = "claim"
+	RegisterLocation = "loc"      // of a line
+	RegisterValue    = "value"    // of a discount
+	RegisterProgress = "progress" // of a payment, written by the till that takes it only
+)
+
+const maxUnixMillis = 1 << 48 // times, about the year 10889
+
+// ErrInvalid means that a value is against the rules; the caller has to send another one. It is wrapped with what is
+// wrong and where.
+var ErrInvalid = errors.New("not allowed")

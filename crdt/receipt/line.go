@@ -1,0 +1,174 @@
+package receipt
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/tillmesh/tillmesh/crdt"
+	"github.com/tillmesh/tillmesh/crdt/codec"
+)
+
+// Defaults of a line. A field with its default is not written.
+const (
+	DefaultQuantity Quantity = 1000
+	DefaultCurrency          = "EUR"
+)
+
+// Line is the item of a line: everything about it as it was when it was entered, so that no later change of master data
+// reaches it. What is taken back is a [Void], never a change.
+type Line struct {
+	Article    crdt.ObjectID // zero for an open item
+	Number     string        // article number or PLU; may be empty, like all texts here but Name
+	GTIN       string
+	Name       string
+	Short      string        // name where there is little room; empty: Name
+	Group      crdt.ObjectID // zero: none
+	GroupName  string
+	Quantity   Quantity // not zero; negative for a return
+	Unit       string   // empty: pieces
+	UnitPrice  Amount   // gross, per unit; negative for money handed back
+	ListPrice  *Amount  // what the article costs; nil: UnitPrice, or there is none
+	Overridden bool     // somebody changed the unit price by hand
+	Currency   string   // ISO 4217
+	Tax        TaxRef
+	Takeaway   bool
+	Case       string   // business case (GV_TYP of DSFinV-K), mostly SaleCase
+	Modifiers  []string // at most [MaxModifiers] texts of [MaxText] runes
+	User       string
+	Till       crdt.TillID // that entered it
+	MS         int64       // Unix milliseconds, business time of that till
+}
+
+// Check says what is wrong with the value, wrapping [ErrInvalid], [ErrQuantity], [ErrRate] or [ErrOverflow]. A price
+// that overflows with its quantity is refused here, so that one line can never stop a tab.
+func (l Line) Check() error {
+	if l.Quantity == 0 {
+		return fmt.Errorf("line %.60q: %w: it is zero", l.Name, ErrQuantity)
+	}
+	_, tooLarge := l.UnitPrice.Mul(l.Quantity)
+	errs := []error{
+		checkNamed("name of the line", l.Name == ""), checkNamed("business case", l.Case == ""),
+		checkTexts("name", l.Name, "short name", l.Short, "number", l.Number, "GTIN", l.GTIN, "group", l.GroupName,
+			"unit", l.Unit, "business case", l.Case, "tax key", l.Tax.Key, "user", l.User),
+		tooLarge, l.Tax.Rate.Check(), checkCurrency(l.Currency), checkMS(l.MS),
+		checkNamed("till", l.Till.IsZero()),
+	}
+	if l.ListPrice != nil {
+		errs = append(errs, l.ListPrice.Check())
+	}
+	if len(l.Modifiers) > MaxModifiers {
+		errs = append(errs, fmt.Errorf("%w: %d modifiers, at most %d", ErrInvalid, len(l.Modifiers), MaxModifiers))
+	}
+	for _, m := range l.Modifiers {
+		errs = append(errs, checkNamed("text of a modifier", m == ""), checkTexts("modifier", m))
+	}
+	return errors.Join(errs...)
+}
+
+// Bytes returns the item's value. Fields with their default are left out.
+func (l Line) Bytes() []byte {
+	var rec crdt.Record
+	if l.Quantity != DefaultQuantity {
+		rec.SetInt("q", int64(l.Quantity))
+	}
+	if l.ListPrice != nil && *l.ListPrice != l.UnitPrice {
+		rec.SetRaw("l", codec.AppendInt(nil, int64(*l.ListPrice)))
+	}
+	if l.Currency != DefaultCurrency {
+		rec.SetString("c", l.Currency)
+	}
+	if l.Case != SaleCase {
+		rec.SetString("v", l.Case)
+	}
+	rec.SetObject("a", l.Article)
+	rec.SetString("b", l.Number)
+	rec.SetString("e", l.GTIN)
+	rec.SetString("n", l.Name)
+	rec.SetString("s", l.Short)
+	rec.SetObject("g", l.Group)
+	rec.SetString("h", l.GroupName)
+	rec.SetString("i", l.Unit)
+	rec.SetInt("p", int64(l.UnitPrice))
+	rec.SetBool("o", l.Overridden)
+	rec.SetObject("t", l.Tax.ID)
+	rec.SetString("k", l.Tax.Key)
+	rec.SetInt("r", int64(l.Tax.Rate))
+	rec.SetBool("w", l.Takeaway)
+	setTexts(&rec, "x", l.Modifiers)
+	rec.SetString("u", l.User)
+	rec.SetTill("d", l.Till)
+	rec.SetInt("m", l.MS)
+	return rec.Bytes()
+}
+
+// ParseLine reads the item of a line.
+func ParseLine(raw []byte) (Line, error) {
+	f := parse(raw)
+	l := Line{
+		Article: f.object("a"), Number: f.text("b"), GTIN: f.text("e"), Name: f.text("n"), Short: f.text("s"),
+		Group: f.object("g"), GroupName: f.text("h"), Quantity: Quantity(f.int("q")), Unit: f.text("i"),
+		UnitPrice: Amount(f.int("p")), ListPrice: f.amount("l"), Overridden: f.bool("o"), Currency: f.text("c"),
+		Tax:      TaxRef{ID: f.object("t"), Key: f.text("k"), Rate: Rate(f.int("r"))},
+		Takeaway: f.bool("w"), Case: f.text("v"), Modifiers: f.texts("x", MaxModifiers), User: f.text("u"),
+		Till: f.till("d"), MS: f.int("m"),
+	}
+	if l.Quantity == 0 {
+		l.Quantity = DefaultQuantity
+	}
+	if l.Currency == "" {
+		l.Currency = DefaultCurrency
+	}
+	if l.Case == "" {
+		l.Case = SaleCase
+	}
+	return checked(f, "line", l)
+}
+
+// Location is the register "loc" of a line: the tab it was put on. See [ResolveTab] for the tab it is on.
+type Location struct{ Tab crdt.ObjectID }
+
+// Check says what is wrong with the value, wrapping [ErrInvalid].
+func (l Location) Check() error { return checkNamed("tab", l.Tab.IsZero()) }
+
+// ParseLocation reads a register value.
+func ParseLocation(raw []byte) (Location, error) {
+	f := parse(raw)
+	return checked(f, "location of a line", Location{f.object("t")})
+}
+
+// Edit writes the value over the register value shown (nil if there is none) and keeps fields it does not know.
+func (l Location) Edit(old []byte) ([]byte, error) {
+	return edit(old, func(rec *crdt.Record) { rec.SetObject("t", l.Tab) })
+}
+
+// NewLine returns the pieces that put a new line on a tab; they belong into one commit. A value against the rules comes
+// back as an error of [Line.Check].
+func NewLine(id, tab crdt.ObjectID, l Line) ([]crdt.Piece, error) {
+	w := newWriter(TypeLine, id, nil)
+	w.item(l)
+	w.put(RegisterLocation, Location{tab})
+	return w.done()
+}
+
+// MoveLine returns the piece that moves a line to another tab, none if it is there already and only there. obj is the
+// merged line. Where tills moved it to different tabs, the write decides.
+func MoveLine(id crdt.ObjectID, obj *crdt.Object, tab crdt.ObjectID) ([]crdt.Piece, error) {
+	var resolve []string
+	if obj != nil {
+		if r := obj.Get(RegisterLocation); r != nil && len(r.Siblings) > 1 && !agree(r.Siblings) {
+			resolve = []string{RegisterLocation}
+		}
+	}
+	w := newWriter(TypeLine, id, obj, resolve...)
+	w.put(RegisterLocation, Location{tab})
+	return w.done()
+}
+
+// Locate returns the tab that a line is on, and false if nothing readable says where it was put. See [ResolveTab].
+func Locate(line *crdt.Object, mergeOf func(crdt.ObjectID) (crdt.ObjectID, bool)) (crdt.ObjectID, bool) {
+	loc, err := shown(line, RegisterLocation, ParseLocation)
+	if err != nil || loc.Tab.IsZero() {
+		return crdt.ObjectID{}, false
+	}
+	return ResolveTab(loc.Tab, mergeOf), true
+}

@@ -1,0 +1,152 @@
+package receipt
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/tillmesh/tillmesh/crdt"
+)
+
+// CashType is the payment type of cash (ZAHLART_TYP of DSFinV-K). Only cash can be handed back as change.
+const CashType = "Bar"
+
+// More states of a payment, beside those that may stand on a receipt.
+const (
+	PaymentIntended = "intended" // about to be asked of a terminal: nothing was sent yet
+	PaymentDeclined = "declined" // it will never be paid
+)
+
+// Payment is the item of a payment for a tab.
+type Payment struct {
+	Tab      crdt.ObjectID
+	Type     string      // such as Bar, ECKarte, Kreditkarte (ZAHLART_TYP of DSFinV-K)
+	Name     string      // own name of the payment type; may be empty
+	Amount   Amount      // what it counts for, in the currency of the tab; negative for money paid out, not zero
+	Tendered Amount      // what was handed over, at least Amount; the rest is change. Zero: Amount
+	Foreign  *DocForeign // what was handed over in another currency, nil if none
+	User     string      // may be empty
+	Till     crdt.TillID
+	MS       int64 // Unix milliseconds, business time of that till
+}
+
+// given returns what was handed over.
+func (p Payment) given() Amount {
+	if p.Tendered == 0 {
+		return p.Amount
+	}
+	return p.Tendered
+}
+
+// Check says what is wrong with the value, wrapping [ErrInvalid] or [ErrOverflow].
+func (p Payment) Check() error {
+	errs := []error{
+		checkNamed("tab", p.Tab.IsZero()), checkNamed("payment type", p.Type == ""), checkNamed("till", p.Till.IsZero()),
+		checkTexts("payment type", p.Type, "name", p.Name, "user", p.User), checkMS(p.MS),
+		p.Amount.Check(), p.Tendered.Check(),
+	}
+	given := p.given()
+	switch {
+	case p.Amount == 0:
+		errs = append(errs, fmt.Errorf("%w: a payment of 0", ErrInvalid))
+	case given > 0 && p.Amount < 0, given < 0 && p.Amount > 0, magnitude(given) < magnitude(p.Amount):
+		errs = append(errs, fmt.Errorf("%w: a payment of %d with %d handed over", ErrInvalid, p.Amount, given))
+	case given != p.Amount && p.Type != CashType:
+		errs = append(errs, fmt.Errorf("%w: change is given on cash only, not on %.60q", ErrInvalid, p.Type))
+	}
+	if p.Foreign != nil {
+		errs = append(errs, checkCurrency(p.Foreign.Currency), p.Foreign.Amount.Check())
+	}
+	return errors.Join(errs...)
+}
+
+// Bytes returns the item's value.
+func (p Payment) Bytes() []byte {
+	var rec crdt.Record
+	rec.SetObject("t", p.Tab)
+	if p.Type != CashType {
+		rec.SetString("k", p.Type)
+	}
+	rec.SetString("n", p.Name)
+	rec.SetInt("a", int64(p.Amount))
+	if p.Tendered != p.Amount {
+		rec.SetInt("g", int64(p.Tendered))
+	}
+	if p.Foreign != nil {
+		rec.SetString("f", p.Foreign.Currency)
+		rec.SetInt("h", int64(p.Foreign.Amount))
+	}
+	rec.SetString("u", p.User)
+	rec.SetTill("d", p.Till)
+	rec.SetInt("m", p.MS)
+	return rec.Bytes()
+}
+
+// ParsePayment reads the item of a payment. Tendered is never zero in the result.
+func ParsePayment(raw []byte) (Payment, error) {
+	f := parse(raw)
+	p := Payment{
+		Tab: f.object("t"), Type: f.text("k"), Name: f.text("n"), Amount: Amount(f.int("a")), Tendered: Amount(f.int("g")),
+		User: f.text("u"), Till: f.till("d"), MS: f.int("m"),
+	}
+	p.Tendered = p.given()
+	if p.Type == "" {
+		p.Type = CashType
+	}
+	if c := f.text("f"); c != "" {
+		p.Foreign = &DocForeign{Currency: c, Amount: Amount(f.int("h"))}
+	}
+	return checked(f, "payment", p)
+}
+
+// Progress is the register "progress" of a payment: what became of it. Only the till that takes the payment writes it.
+// A payment without it, such as cash, was captured when it was entered.
+type Progress struct {
+	State string // one of the Payment states; a word of a newer program is kept and counts as unknown
+	MS    int64  // Unix milliseconds
+}
+
+// Check says what is wrong with the value, wrapping [ErrInvalid].
+func (p Progress) Check() error {
+	if p.State == "" || len(p.State) > 20 || strings.Trim(p.State, "abcdefghijklmnopqrstuvwxyz") != "" {
+		return fmt.Errorf("%w: %.30q is not a state of a payment", ErrInvalid, p.State)
+	}
+	return checkMS(p.MS)
+}
+
+// ParseProgress reads a register value.
+func ParseProgress(raw []byte) (Progress, error) {
+	f := parse(raw)
+	return checked(f, "progress of a payment", Progress{State: f.text("s"), MS: f.int("m")})
+}
+
+// Edit writes the value over the register value shown (nil if there is none) and keeps fields it does not know.
+func (p Progress) Edit(old []byte) ([]byte, error) {
+	return edit(old, func(rec *crdt.Record) {
+		rec.SetString("s", p.State)
+		rec.SetInt("m", p.MS)
+	})
+}
+
+// NewPayment returns the pieces of a new payment, which belong into one commit. state is what it begins as: empty for
+// cash, which is captured and says so in no register, else mostly [PaymentIntended]. A value against the rules comes
+// back as an error of [Payment.Check].
+func NewPayment(id crdt.ObjectID, p Payment, state string) ([]crdt.Piece, error) {
+	w := newWriter(TypePayment, id, nil)
+	w.item(p)
+	if state != "" {
+		w.put(RegisterProgress, Progress{state, p.MS})
+	}
+	return w.done()
+}
+
+// SetProgress returns the write that says what became of a payment, none if it says so already. obj is the merged
+// payment. Only the till that takes the payment may write it.
+func SetProgress(id crdt.ObjectID, obj *crdt.Object, p Progress) ([]crdt.Piece, error) {
+	if was, err := shown(obj, RegisterProgress, ParseProgress); err == nil && was.State == p.State && len(obj.Get(RegisterProgress).Siblings) == 1 {
+		return nil, p.Check()
+	}
+	w := newWriter(TypePayment, id, obj, RegisterProgress)
+	w.put(RegisterProgress, p)
+	return w.done()
+}

@@ -1,0 +1,136 @@
+package node
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/tillmesh/tillmesh/crdt"
+	"github.com/tillmesh/tillmesh/crdt/catalog"
+	"github.com/tillmesh/tillmesh/crdt/shop"
+	"github.com/tillmesh/tillmesh/replication"
+	"github.com/tillmesh/tillmesh/replication/store"
+)
+
+// loadViews builds from the store what the till keeps in memory: roster, open sales, codes of articles, the series.
+// What is settled is not read, so the cost grows with what is open and with the number of articles.
+func (t *Till) loadViews(ctx context.Context) error {
+	t.events = newEvents(t.boot)
+	t.replies = newReplies()
+	t.roster = &roster{r: shop.NewRoster(t.id.Shop)}
+	shopScope := t.store.Contexts()[crdt.Shop]
+	for at := (replication.Cursor{}); !at.Done; {
+		var list [][]byte
+		var err error
+		if list, at, err = t.store.Live(ctx, crdt.Shop, shopScope, at, 1<<20); err != nil {
+			return fmt.Errorf("read roster: %w", err)
+		}
+		for _, raw := range list {
+			c, err := crdt.DecodeCommit(raw)
+			if err != nil {
+				return fmt.Errorf("read roster: %w", err)
+			}
+			if err := t.roster.add(c); err != nil {
+				t.log.Warn("an entry of the roster does not count", "error", err)
+			}
+		}
+	}
+	var err error
+	if t.goods, err = loadAssortment(ctx, t.store); err != nil {
+		return err
+	}
+	if t.book, err = loadBook(ctx, t.store); err != nil {
+		return err
+	}
+	return t.loadSeries(ctx)
+}
+
+// applied takes commits that became durable, in their order; the committer calls it before it answers anybody.
+func (t *Till) applied(taken []replication.Taken) {
+	var events []Event
+	var sales []replication.Taken
+	rosterChanged := false
+	for i := range taken {
+		c := taken[i].Commit
+		switch c.Scope {
+		case crdt.Shop:
+			if err := t.roster.add(c); err != nil {
+				t.log.Warn("an entry of the roster does not count", "error", err)
+			}
+			rosterChanged = true
+			for j := range c.Pieces {
+				if c.Pieces[j].Type == shop.TypeSettings {
+					events = append(events, Event{What: "settings", Till: t.roster.tillOf(c.Dot.Replica).String()})
+					break
+				}
+			}
+		case crdt.Catalog:
+			t.goods.apply(c)
+			events = append(events, catalogEvents(c, t.roster.tillOf(c.Dot.Replica))...)
+		case crdt.Sales:
+			sales = append(sales, taken[i])
+		}
+	}
+	if len(sales) > 0 {
+		for _, ch := range t.book.Apply(sales) {
+			events = append(events, t.saleEvent(ch))
+		}
+	}
+	if rosterChanged {
+		events = append(events, Event{What: "mesh"})
+	}
+	t.events.post(events...)
+	if rosterChanged && t.links != nil {
+		t.links.Recheck()
+		t.links.Wake()
+	}
+}
+
+func catalogEvents(c *crdt.Commit, writer crdt.TillID) []Event {
+	var out []Event
+	var last crdt.ObjectID
+	for i := range c.Pieces {
+		p := &c.Pieces[i]
+		if i > 0 && p.Object == last {
+			continue
+		}
+		last = p.Object
+		switch p.Type {
+		case catalog.TypeArticle, catalog.TypeGroup, catalog.TypeTax:
+			out = append(out, Event{What: p.Type, Object: p.Object.String(), Till: writer.String()})
+		}
+	}
+	return out
+}
+
+// Settings returns the settings of the shop.
+func (t *Till) Settings(ctx context.Context) (shop.Settings, error) {
+	obj, err := t.store.Object(ctx, settingsKey)
+	if err != nil {
+		return shop.Settings{}, err
+	}
+	return shop.ViewSettings(obj)
+}
+
+var settingsKey = crdt.Key{Scope: crdt.Shop, Type: shop.TypeSettings, Object: shop.SettingsObject()}
+
+// EditSettings changes the settings of the shop.
+func (t *Till) EditSettings(ctx context.Context, e shop.SettingsEdit) (shop.Settings, error) {
+	t.masterData.Lock()
+	defer t.masterData.Unlock()
+	obj, err := t.store.Object(ctx, settingsKey)
+	if err != nil {
+		return shop.Settings{}, err
+	}
+	pieces, err := shop.EditSettings(obj, e)
+	if err != nil {
+		return shop.Settings{}, err
+	}
+	if len(pieces) > 0 {
+		if _, err := t.commit(ctx, crdt.Shop, shop.Schema, pieces); err != nil {
+			return shop.Settings{}, err
+		}
+	}
+	return t.Settings(ctx)
+}
+
+var _ = store.ErrDoubt
