@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -28,7 +29,7 @@ type assortment struct {
 	seed   maphash.Seed
 	byCode map[uint64]crdt.ObjectID
 	more   map[uint64][]crdt.ObjectID // further articles under a hash
-	rates  map[string]catalog.Tax     // taxes as last read; dropped when one changes
+	taxes  cached[map[crdt.ObjectID]catalog.Tax]
 }
 
 func loadAssortment(ctx context.Context, s *store.Guard) (*assortment, error) {
@@ -99,9 +100,7 @@ func (a *assortment) apply(c *crdt.Commit) {
 		case p.Type == catalog.TypeArticle && p.Name == catalog.RegisterCodes:
 			a.learn(p.Object, p.Raw)
 		case p.Type == catalog.TypeTax:
-			a.mu.Lock()
-			a.rates = nil
-			a.mu.Unlock()
+			a.taxes.drop()
 		}
 	}
 }
@@ -153,7 +152,7 @@ func matches(a catalog.Article, text string) bool {
 		return true
 	}
 	text = strings.ToLower(strings.TrimFunc(text, unicode.IsSpace))
-	for _, names := range []map[string]string{a.Names.Name, a.Names.Short} {
+	for _, names := range []map[string]string{a.Names.Name, a.Names.Receipt} {
 		for _, n := range names {
 			if strings.Contains(strings.ToLower(n), text) {
 				return true
@@ -336,22 +335,20 @@ func (t *Till) checkPrices(ctx context.Context, e catalog.ArticleEdit) error {
 	return nil
 }
 
-// tax returns a tax from memory if it did not change since it was read.
+// tax returns a tax from memory if none changed since it was read.
 func (t *Till) tax(ctx context.Context, id crdt.ObjectID) (catalog.Tax, error) {
-	t.goods.mu.RLock()
-	v, ok := t.goods.rates[id.String()]
-	t.goods.mu.RUnlock()
-	if ok {
+	known, gen, _ := t.goods.taxes.get()
+	if v, ok := known[id]; ok {
 		return v, nil
 	}
 	v, err := t.Tax(ctx, id)
 	if err == nil {
-		t.goods.mu.Lock()
-		if t.goods.rates == nil {
-			t.goods.rates = make(map[string]catalog.Tax)
+		more := maps.Clone(known)
+		if more == nil {
+			more = make(map[crdt.ObjectID]catalog.Tax)
 		}
-		t.goods.rates[id.String()] = v
-		t.goods.mu.Unlock()
+		more[id] = v
+		t.goods.taxes.set(more, gen)
 	}
 	return v, err
 }

@@ -80,7 +80,7 @@ var (
 
 	noLibraries = []ban{noBadger, noSQL, noGossip, noMDNS, noHuma, noKong}
 	noNetwork   = []ban{
-		{path: "net/...", why: "bytes travel through the Link port only"},
+		{path: "net/...", except: []string{"net/url"}, why: "bytes travel through the Link port only"},
 		{path: "crypto/tls", why: "bytes travel through the Link port only"},
 	}
 	noRealDisk = []ban{{path: "os/...", why: "bytes rest behind the Store port only"}}
@@ -145,6 +145,9 @@ var rooms = []room{
 		{path: "math/rand/...", why: "chance is an argument"},
 		{path: "crypto/rand", why: "chance is an argument"},
 	})},
+	{path: "~/replication/engine", never: join(above, noLibraries, noNetwork, noRealDisk, noTestCode, []ban{
+		noStores, noMesh, noBusiness,
+	})},
 	{path: "~/replication/wire", clocks: stepClock, never: join(above, noLibraries, noNetwork, noRealDisk, noTestCode, []ban{
 		noStores, noMesh, noBusiness,
 	})},
@@ -173,6 +176,12 @@ var rooms = []room{
 	{path: "~/node/journal", never: join(noTestCode, noParent, noNetwork, []ban{noCommand, noFinding, noMesh, noHuma})},
 	{path: "~/node/pairing", never: join(noTestCode, noParent, []ban{noCommand, noHuma, noBadger, noSQL})},
 	{path: "~/node/api", never: join(noTestCode, []ban{noCommand, noKong})},
+	{path: "~/node/client", never: join(noTestCode, noParent, noLibraries, []ban{
+		noCommand, noFinding, noRepl, {path: "~/crdt/...", why: "a client knows HTTP and nothing of the till's inside"},
+	})},
+	{path: "~/node/demo", never: join(noTestCode, noParent, noLibraries, []ban{
+		noCommand, noFinding, noRepl, {path: "~/crdt/...", except: []string{"~/crdt", "~/crdt/codec"}, why: "the demo sees what any other program sees"},
+	})},
 	{path: "~/node/web", never: join(noTestCode, []ban{noCommand, noKong, noBadger, noSQL, noGossip, noMDNS})},
 	{path: "~/node/health", never: join(noTestCode, noParent, []ban{noCommand, noKong})},
 	{path: "~/node/nodetest/...", never: []ban{noCommand}},
@@ -195,7 +204,7 @@ var noParent = []ban{{path: "~/node", why: "a part of the node gets a small inte
 // finding is what discovery and its parts never touch.
 var finding = []ban{
 	noCommand, noCloud, noNode, noBadger, noSQL, noGossip, noHuma, noKong,
-	{path: "~/crdt/...", why: "discovery only finds addresses"},
+	{path: "~/crdt/...", except: []string{"~/crdt", "~/crdt/codec"}, why: "discovery knows the IDs of tills and shops, and no document"},
 	{path: "~/replication/...", why: "discovery only finds addresses"},
 }
 

@@ -10,6 +10,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -260,7 +262,7 @@ type joining struct {
 }
 
 func (j *joining) at(ctx context.Context, addr string) (out Joined, err error) {
-	conn, _, err := mesh.DialPairing(ctx, j.identity, nil, addr)
+	conn, inviter, err := mesh.DialPairing(ctx, j.identity, nil, addr)
 	if err != nil {
 		return out, err
 	}
@@ -274,9 +276,9 @@ func (j *joining) at(ctx context.Context, addr string) (out Joined, err error) {
 	}
 	kept := false
 	_, err = pairing.Join(ctx, rand.Reader, pairing.Channel{Conn: conn, Self: j.public, Peer: peer}, j.token,
-		pairing.Request{Name: j.o.Name, Replica: j.replica, WallClock: time.Now(), Version: j.o.Version, Mode: j.o.Mode},
+		pairing.Request{Name: j.o.Name, Replica: j.replica, WallClock: time.Now(), Version: or(j.o.Version, "unknown"), Mode: j.o.Mode},
 		func(ctx context.Context, a pairing.Answer) error {
-			out, err = j.keep(ctx, a, addr)
+			out, err = j.keep(ctx, a, inviter, conn.RemoteAddr())
 			kept = err == nil
 			return err
 		})
@@ -290,7 +292,7 @@ func (j *joining) at(ctx context.Context, addr string) (out Joined, err error) {
 }
 
 // keep makes the membership durable: what the shop sent and this till's own first commit, in a new directory.
-func (j *joining) keep(ctx context.Context, a pairing.Answer, addr string) (Joined, error) {
+func (j *joining) keep(ctx context.Context, a pairing.Answer, inviter crdt.TillID, at net.Addr) (Joined, error) {
 	till := crdt.TillIDOf(j.public)
 	roster := shop.NewRoster(a.Shop)
 	commits := make([]*crdt.Commit, 0, len(a.Admission))
@@ -322,12 +324,26 @@ func (j *joining) keep(ctx context.Context, a pairing.Answer, addr string) (Join
 		if err := firstStore(ctx, tmp, id, j.key, commits, own, now); err != nil {
 			return err
 		}
-		return rememberPeers(tmp, append([]string{addr}, a.Peers...), roster, now)
+		return remember(tmp, inviter, at, now)
 	})
 	if err != nil {
 		return Joined{}, err
 	}
 	return Joined{Shop: a.Shop, ShopName: a.ShopName, Till: till, Prefix: self.Prefix}, nil
+}
+
+// remember writes down where the inviting till was reached, so that the first run finds it without multicast.
+func remember(dir string, inviter crdt.TillID, at net.Addr, now time.Time) error {
+	addr, err := netip.ParseAddrPort(at.String())
+	if err != nil {
+		return fmt.Errorf("address of the inviting till: %w", err)
+	}
+	r, err := discovery.LoadRemembered(filepath.Join(dir, filePeers))
+	if err != nil {
+		return err
+	}
+	r.Success(inviter, netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port()), now)
+	return r.Save()
 }
 
 // FindShops lists the shops on the LAN.

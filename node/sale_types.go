@@ -113,6 +113,7 @@ type PeerStatus struct {
 	Name, Prefix, State string
 	Linked, Alive, Self bool
 	Pulling             bool
+	Equal               bool   // linked, and known to hold the same
 	Address             string // of the link
 	Addresses           []string
 	Program             string

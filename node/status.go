@@ -26,7 +26,7 @@ type Status struct {
 	Replica    crdt.ReplicaID
 	Since      time.Time
 	Peers      []PeerStatus
-	Equal      bool // states are equal with every linked till, and every other active till is linked
+	Equal      bool // every other active till is linked and known to hold the same
 	StateHash  string
 	Scopes     []engine.ScopeState
 	Waiting    int // bytes that wait for the disk
@@ -74,7 +74,7 @@ func (t *Till) Status(ctx context.Context) (Status, error) {
 			continue
 		}
 		s.Peers = append(s.Peers, p)
-		s.Equal = s.Equal && p.Linked && !p.EqualAt.IsZero() && !p.Pulling
+		s.Equal = s.Equal && p.Equal && !p.Pulling
 	}
 	return s, nil
 }
@@ -100,14 +100,13 @@ func (t *Till) peers(state engine.State) []PeerStatus {
 	for _, till := range t.roster.tills() {
 		p := PeerStatus{Till: till.ID, Name: or(till.Name, till.Prefix), Prefix: till.Prefix, State: till.State.String(), Self: till.ID == t.id.Till}
 		if l, ok := links[till.ID]; ok {
-			p.Linked, p.Program, p.EqualAt, p.Pulling, p.Seen = true, l.Program, l.EqualAt, l.Pulling, time.Now()
+			p.Linked, p.Equal, p.Program, p.EqualAt, p.Pulling, p.Seen = true, l.Equal, l.Program, l.EqualAt, l.Pulling, time.Now()
 		}
 		if c := conns[till.ID]; c != nil {
 			p.Address = c.RemoteAddr().String()
 		}
-		if m, ok := alive[till.ID]; ok {
+		if _, ok := alive[till.ID]; ok {
 			p.Alive, p.Seen = true, time.Now()
-			_ = m
 		}
 		for _, a := range t.table.Addrs(till.ID, local) {
 			p.Addresses = append(p.Addresses, a.String())

@@ -79,7 +79,10 @@ type Till struct {
 	series  *journal.Series
 	events  *Events
 	replies *replies
+	heads   *heads
 	tabs    tabLocks
+	work    sync.Map // tab ID -> when somebody last worked on it here; entries leave with the tab
+	shop    cached[shop.Settings]
 
 	masterData sync.Mutex // one edit of master data or settings at a time on this till: what it saw is what it replaces
 	stats      Counters
@@ -354,6 +357,9 @@ func (t *Till) housekeep(ctx context.Context) {
 			return
 		case now := <-every.C:
 			t.table.Expire(now, mdns.ExpireAfter)
+			if day, _, err := t.today(ctx, now); err == nil {
+				t.book.SetDay(day)
+			}
 			if err := t.remembered.Save(); err != nil {
 				t.log.Warn("addresses of other tills were not saved", "error", err)
 			}
@@ -380,5 +386,3 @@ func (t *Till) change(scope crdt.Scope, schema uint32, pieces []crdt.Piece, note
 func (t *Till) Self() (shopID crdt.ShopID, till crdt.TillID, replica crdt.ReplicaID) {
 	return t.id.Shop, t.id.Till, t.id.Replica
 }
-
-var _ = shop.Schema

@@ -8,7 +8,6 @@ import (
 	"github.com/tillmesh/tillmesh/crdt/catalog"
 	"github.com/tillmesh/tillmesh/crdt/shop"
 	"github.com/tillmesh/tillmesh/replication"
-	"github.com/tillmesh/tillmesh/replication/store"
 )
 
 // loadViews builds from the store what the till keeps in memory: roster, open sales, codes of articles, the series.
@@ -16,6 +15,7 @@ import (
 func (t *Till) loadViews(ctx context.Context) error {
 	t.events = newEvents(t.boot)
 	t.replies = newReplies()
+	t.heads = &heads{last: make(map[[8]byte]uint64)}
 	t.roster = &roster{r: shop.NewRoster(t.id.Shop)}
 	shopScope := t.store.Contexts()[crdt.Shop]
 	for at := (replication.Cursor{}); !at.Done; {
@@ -38,7 +38,7 @@ func (t *Till) loadViews(ctx context.Context) error {
 	if t.goods, err = loadAssortment(ctx, t.store); err != nil {
 		return err
 	}
-	if t.book, err = loadBook(ctx, t.store); err != nil {
+	if err := t.loadBook(ctx); err != nil {
 		return err
 	}
 	return t.loadSeries(ctx)
@@ -59,6 +59,7 @@ func (t *Till) applied(taken []replication.Taken) {
 			rosterChanged = true
 			for j := range c.Pieces {
 				if c.Pieces[j].Type == shop.TypeSettings {
+					t.shop.drop()
 					events = append(events, Event{What: "settings", Till: t.roster.tillOf(c.Dot.Replica).String()})
 					break
 				}
@@ -68,6 +69,7 @@ func (t *Till) applied(taken []replication.Taken) {
 			events = append(events, catalogEvents(c, t.roster.tillOf(c.Dot.Replica))...)
 		case crdt.Sales:
 			sales = append(sales, taken[i])
+			t.heads.apply(c)
 		}
 	}
 	if len(sales) > 0 {
@@ -104,11 +106,19 @@ func catalogEvents(c *crdt.Commit, writer crdt.TillID) []Event {
 
 // Settings returns the settings of the shop.
 func (t *Till) Settings(ctx context.Context) (shop.Settings, error) {
+	s, gen, ok := t.shop.get()
+	if ok {
+		return s, nil
+	}
 	obj, err := t.store.Object(ctx, settingsKey)
 	if err != nil {
 		return shop.Settings{}, err
 	}
-	return shop.ViewSettings(obj)
+	s, err = shop.ViewSettings(obj)
+	if err == nil {
+		t.shop.set(s, gen)
+	}
+	return s, err
 }
 
 var settingsKey = crdt.Key{Scope: crdt.Shop, Type: shop.TypeSettings, Object: shop.SettingsObject()}
@@ -132,5 +142,3 @@ func (t *Till) EditSettings(ctx context.Context, e shop.SettingsEdit) (shop.Sett
 	}
 	return t.Settings(ctx)
 }
-
-var _ = store.ErrDoubt

@@ -48,7 +48,10 @@ type committer struct {
 	refused []Result            // own changes that could not be sealed
 	broken  map[string]error    // chains of which a change failed
 	ticket  uint64
-	bytes   int // waiting and running
+	offered uint64 // requests so far
+	taken   uint64 // of them in batches
+	done    uint64 // of them in batches that are done
+	bytes   int    // waiting and running
 	doubt   bool
 	failed  bool
 }
@@ -87,6 +90,7 @@ func (c *Core) Propose(l Local) uint64 {
 
 func (c *Core) offer(r request) {
 	c.queue = append(c.queue, r)
+	c.offered++
 	c.bytes += r.size
 }
 
@@ -119,6 +123,10 @@ func (c *Core) Take(maxBytes int) []Op {
 		ops = append(ops, r.op)
 	}
 	c.queue = append(c.queue[:0:0], c.queue[n:]...)
+	c.taken += uint64(n)
+	if len(c.running) == 0 {
+		c.done = c.taken // all refused
+	}
 	return ops
 }
 
@@ -180,12 +188,15 @@ func (c *Core) seal(l *Local) (*crdt.Commit, error) {
 // With an error nothing counts. If the error says that the outcome is unknown (unknown), the core writes nothing more.
 func (c *Core) Done(now time.Time, applied Applied, err error, unknown bool) (results []Result, taken []Taken) {
 	running := c.running
-	c.running = nil
+	c.running, c.done = nil, c.taken
 	for i := range running {
 		c.bytes -= running[i].size
 	}
 	if err != nil {
 		results = c.fail(now, running, err, unknown)
+		for _, l := range c.sorted() {
+			c.finishPulls(now, l)
+		}
 		c.finishServes()
 		return results, nil
 	}
@@ -198,14 +209,12 @@ func (c *Core) Done(now time.Time, applied Applied, err error, unknown bool) (re
 	for scope, d := range applied.Digests {
 		c.digests[scope] = d
 	}
-	touched := make(map[LinkID]bool)
 	for i := range running {
 		r, out := &running[i], applied.Outcomes[i]
 		if r.local != nil {
 			results = append(results, Result{Ticket: r.ticket, Commit: r.op.Commit})
 		}
 		if r.link != 0 {
-			touched[r.link] = true
 			c.progress(now, r)
 		}
 		commit := r.op.Commit
@@ -236,9 +245,7 @@ func (c *Core) Done(now time.Time, applied Applied, err error, unknown bool) (re
 		c.spread(now, r, commit)
 	}
 	for _, l := range c.sorted() {
-		if touched[l.id] {
-			c.finishPulls(now, l)
-		}
+		c.finishPulls(now, l)
 	}
 	c.finishServes()
 	return results, taken
@@ -296,6 +303,7 @@ func (c *Core) fail(now time.Time, running []request, err error, unknown bool) (
 		if l := c.links[r.link]; l != nil {
 			l.dropPull(r.pull)
 			l.again[r.scope()] = now.Add(claimPause)
+			l.helloAt = minTime(l.helloAt, now.Add(time.Second)) // a push that was not saved is in no advertisement
 		}
 	}
 	return results

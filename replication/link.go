@@ -20,16 +20,20 @@ type link struct {
 	pushBytes int            // of the Push messages in out
 	readOpen  bool           // a read for this link is running
 
-	advert  map[crdt.Scope]crdt.Context // what the peer said it holds
-	sent    map[crdt.Scope]crdt.Context // what it was told last
-	pulls   map[uint64]*pull
-	pullID  uint64
-	serves  []*serve
-	askID   uint64
-	waits   map[crdt.Scope]wait // named in a Have, not here yet
-	again   map[crdt.Scope]time.Time
-	helloAt time.Time
-	equalAt time.Time // when the states were last seen equal
+	advert   map[crdt.Scope]crdt.Context // what the peer said it holds
+	sent     map[crdt.Scope]crdt.Context // what it was told last
+	pulls    map[uint64]*pull
+	pullID   uint64
+	serves   []*serve
+	lastPull uint64 // the peer's question that came last
+	refused  int    // questions refused since Next was called
+	asked    bool   // Scopes were sent since the last Hello: the peer tells what it holds
+	askID    uint64
+	waits    map[crdt.Scope]wait // named in a Have, not here yet
+	again    map[crdt.Scope]time.Time
+	helloAt  time.Time
+	told     [16]byte  // state hash of the last Hello sent
+	equalAt  time.Time // when the states were last seen equal
 }
 
 type wait struct {
@@ -61,18 +65,31 @@ func (c *Core) LinkDown(now time.Time, id LinkID) {
 	}
 	delete(c.links, id)
 	for _, p := range l.sortedPulls() {
-		for _, other := range c.sorted() {
-			c.pull(now, other, p.scope)
+		c.pullElsewhere(now, l, p)
+	}
+}
+
+// pullElsewhere asks the other peers for what a link did not bring.
+func (c *Core) pullElsewhere(now time.Time, l *link, p *pull) {
+	for _, other := range c.sorted() {
+		if other == l {
+			continue
+		}
+		c.pull(now, other, p.scope)
+		if p.forHave {
+			c.pullMissing(now, other, p.scope, p.want.And(c.held[other.till][p.scope]))
 		}
 	}
 }
 
 func (c *Core) sayHello(now time.Time, l *link) {
 	l.helloAt = now.Add(helloEvery + c.cfg.Jitter(helloEvery/4))
+	l.asked = false
 	hello := &wire.Hello{
 		Oldest: wire.Oldest, Newest: wire.Version, Shop: c.cfg.Shop, Till: c.cfg.Till, Replica: c.cfg.Replica,
 		Nonce: c.cfg.Nonce, WallMS: now.UnixMilli(), State: c.StateHash(), Program: c.cfg.Program,
 	}
+	l.told = hello.State
 	for i, m := range l.out {
 		if _, ok := m.(*wire.Hello); ok {
 			l.out[i] = hello
@@ -89,8 +106,34 @@ type LinkState struct {
 	Ready   bool
 	Program string
 	Pulling bool      // something is on its way from there
+	Equal   bool      // it is known to hold what is held here, and nothing else
 	EqualAt time.Time // when the states were last seen equal, zero if never on this link
 	WallMS  int64     // the peer's wall clock in its last Hello
+}
+
+// sameAs reports whether a till is known to hold exactly what is held here.
+func (c *Core) sameAs(till crdt.TillID) bool {
+	held := c.held[till]
+	for scope, mine := range c.contexts {
+		if !mine.Equal(held[scope]) {
+			return false
+		}
+	}
+	for scope, theirs := range held {
+		if len(theirs) > 0 && c.contexts[scope] == nil {
+			return false
+		}
+	}
+	return true
+}
+
+// equal notes that the states were the same just now.
+func (c *Core) equal(now time.Time, l *link) {
+	l.equalAt = now
+	for _, scope := range c.Scopes() {
+		c.heldBy(l.till, scope).AddAll(c.contexts[scope])
+	}
+	c.event(Event{Kind: EventEqual, Link: l.id, Till: l.till})
 }
 
 // Links returns the state of all links in the order they came up.
@@ -98,6 +141,7 @@ func (c *Core) Links() []LinkState {
 	var out []LinkState
 	for _, l := range c.sorted() {
 		s := LinkState{ID: l.id, Till: l.till, Ready: l.ready, Pulling: len(l.pulls) > 0, EqualAt: l.equalAt}
+		s.Equal = l.ready && c.sameAs(l.till)
 		if l.hello != nil {
 			s.Program, s.WallMS = l.hello.Program, l.hello.WallMS
 		}
@@ -114,7 +158,7 @@ func (c *Core) Next(id LinkID) []wire.Message {
 		return nil
 	}
 	out := l.out
-	l.out, l.pushBytes = nil, 0
+	l.out, l.pushBytes, l.refused = nil, 0, 0
 	return out
 }
 
@@ -207,15 +251,27 @@ func (c *Core) onHello(now time.Time, l *link, m *wire.Hello) error {
 		c.event(Event{Kind: EventReady, Link: l.id, Till: l.till})
 	}
 	if m.State == c.StateHash() {
-		l.equalAt = now
-		for _, scope := range c.Scopes() {
-			c.heldBy(l.till, scope).AddAll(c.contexts[scope])
+		c.equal(now, l)
+		if l.told != m.State {
+			c.sayHello(now, l) // the peer should know it, too
 		}
-		c.event(Event{Kind: EventEqual, Link: l.id, Till: l.till})
 		return nil
 	}
-	l.out = append(l.out, &wire.Scopes{List: c.scopeStates()})
+	c.askScopes(l)
 	return nil
+}
+
+// askScopes says what the state hash is made of; the peer answers with its Context of whatever differs.
+func (c *Core) askScopes(l *link) {
+	l.asked = true
+	scopes := &wire.Scopes{List: c.scopeStates()}
+	for i, m := range l.out {
+		if _, ok := m.(*wire.Scopes); ok {
+			l.out[i] = scopes
+			return
+		}
+	}
+	l.out = append(l.out, scopes)
 }
 
 func (c *Core) onScopes(l *link, m *wire.Scopes) {
@@ -232,6 +288,11 @@ func (c *Core) onScopes(l *link, m *wire.Scopes) {
 			c.event(Event{Kind: EventNotice, Link: l.id, Till: l.till, Text: fmt.Sprintf(
 				"%v differs from till %s although both took the same changes", mine.Scope, l.till.Short())})
 		}
+	}
+	// Scopes answer a Hello from here that found a difference: without a question of its own, only the peer would learn
+	// what is missing.
+	if !l.asked && len(m.List) > 0 {
+		c.askScopes(l)
 	}
 }
 
@@ -304,6 +365,8 @@ func (c *Core) tickLink(now time.Time, l *link) {
 			delete(l.pulls, p.id)
 			c.stats.PullsTimedOut++
 			l.helloAt = now
+			l.again[p.scope] = now.Add(claimPause)
+			c.pullElsewhere(now, l, p)
 		}
 	}
 	for _, scope := range sortedScopes(l.waits) {
@@ -344,7 +407,7 @@ func (c *Core) Answer(id LinkID, ask uint64, ok bool, body []byte) {
 // HasNext reports whether Next or NextRead would return something.
 func (c *Core) HasNext(id LinkID) bool {
 	l := c.links[id]
-	return l != nil && (len(l.out) > 0 || len(l.serves) > 0 && !l.readOpen)
+	return l != nil && (len(l.out) > 0 || len(l.serves) > 0 && !l.readOpen && !l.serves[0].read)
 }
 
 // Refuse queues a Bye with the reason as the last message of a link.

@@ -20,6 +20,7 @@ type pull struct {
 	frames   map[uint64]bool // which frames of the answer came
 	waiting  int             // commits offered to the committer and not durable yet
 	end      *wire.End
+	after    uint64 // requests offered to the committer before the end came
 	claiming bool
 	giveUp   time.Time
 }
@@ -137,7 +138,7 @@ func (c *Core) onEnd(now time.Time, l *link, m *wire.End) {
 	if p == nil || p.end != nil {
 		return
 	}
-	p.end = m
+	p.end, p.after = m, c.offered
 	p.giveUp = now.Add(pullPatience)
 	c.finishPulls(now, l)
 }
@@ -160,16 +161,17 @@ func (c *Core) progress(now time.Time, r *request) {
 		c.stats.Claims++
 		delete(c.whole, p.scope)
 		delete(l.pulls, p.id)
-		c.settled(now, l, p.scope)
+		c.settled(now, p.scope)
 		return
 	}
 	p.waiting--
 }
 
-// finishPulls ends the pulls of a link of which everything that came is durable.
+// finishPulls ends the pulls of a link when everything that came before their end is durable: what the answer brought,
+// and what was pushed meanwhile, which the claim needs too.
 func (c *Core) finishPulls(now time.Time, l *link) {
 	for _, p := range l.sortedPulls() {
-		if p.end == nil || p.waiting > 0 || p.claiming {
+		if p.end == nil || p.waiting > 0 || p.claiming || c.done < p.after {
 			continue
 		}
 		if claim := c.claim(l, p); claim != nil {
@@ -186,7 +188,7 @@ func (c *Core) finishPulls(now time.Time, l *link) {
 			l.again[p.scope] = now.Add(claimPause + c.cfg.Jitter(claimPause))
 			l.helloAt = minTime(l.helloAt, now.Add(time.Second))
 		}
-		c.settled(now, l, p.scope)
+		c.settled(now, p.scope)
 	}
 }
 
@@ -214,11 +216,25 @@ func (c *Core) claim(l *link, p *pull) crdt.Context {
 }
 
 // settled goes on after a pull ended: ask for what else is missing, and compare states when nothing is.
-func (c *Core) settled(now time.Time, l *link, scope crdt.Scope) {
+func (c *Core) settled(now time.Time, scope crdt.Scope) {
 	for _, other := range c.sorted() {
 		c.pull(now, other, scope)
 	}
-	if len(l.pulls) == 0 && c.contexts[scope].Covers(l.advert[scope]) {
+	for _, other := range c.sorted() {
+		if other.ready && len(other.pulls) == 0 && c.contexts[scope].Covers(other.advert[scope]) {
+			c.compare(now, other)
+		}
+	}
+}
+
+// compare finds out whether a peer holds the same now that this till has caught up with it: it may have said so before,
+// and it is told unless it was.
+func (c *Core) compare(now time.Time, l *link) {
+	state := c.StateHash()
+	if l.hello.State == state {
+		c.equal(now, l)
+	}
+	if l.told != state {
 		c.sayHello(now, l)
 	}
 }

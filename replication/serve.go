@@ -21,8 +21,16 @@ type serve struct {
 }
 
 func (c *Core) onPull(l *link, m *wire.Pull) error {
+	if m.ID <= l.lastPull {
+		return nil // a copy of a question: two answers under one number could be taken for one
+	}
+	l.lastPull = m.ID
 	if len(l.serves) >= maxServes {
-		return fmt.Errorf("%w: more than %d questions at once", ErrProtocol, maxServes)
+		if l.refused++; l.refused > maxServes {
+			return fmt.Errorf("%w: more than %d questions at once", ErrProtocol, maxServes)
+		}
+		l.out = append(l.out, &wire.End{Pull: m.ID}) // not complete: it will ask again
+		return nil
 	}
 	if !m.ForHave {
 		c.sendContext(l, m.Scope, false)

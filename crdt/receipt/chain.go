@@ -32,7 +32,7 @@ type Header struct {
 	Kind     string
 	Shop     crdt.ShopID
 	Till     crdt.TillID
-	Series   string // 1 to 20 letters and digits
+	Series   string // 1 to MaxSeries letters, digits and dots
 	Number   int64  // at least 1
 	Previous Digest
 	Closed   string

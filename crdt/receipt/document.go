@@ -87,7 +87,7 @@ type Document struct {
 	Shop         DocShop
 	Till         DocTill
 	Replica      crdt.ReplicaID // the lineage of the store that wrote it
-	Series       string         // prefix of the number and name of the till in exports: letters and digits, at most 20
+	Series       string         // prefix of the number and name of the till in exports: letters, digits and dots within, at most MaxSeries
 	Number       int64          // 1, 2, 3, … within the series, no gaps
 	Previous     Digest         // "previous_hash": of document Number - 1, or First
 	Currency     string         // ISO 4217

@@ -13,6 +13,7 @@ import (
 // Limits of a document, in items or runes.
 const (
 	MaxLines     = 500
+	MaxSeries    = 40 // bytes of the prefix of a number
 	MaxVoids     = 2000
 	MaxDiscounts = 20 // per line, and on the tab
 	MaxPayments  = 100
@@ -127,7 +128,7 @@ func (c *checker) equal(code, path string, have, want Amount) {
 func (c *checker) head() {
 	d := c.d
 	if !validSeries(d.Series) {
-		c.add(ProblemFormat, "/series", "%q is not 1 to 20 letters and digits.", clip(d.Series))
+		c.add(ProblemFormat, "/series", "%q is not a prefix of numbers: letters, digits and dots within.", clip(d.Series))
 	}
 	if d.Number < 1 {
 		c.add(ProblemFormat, "/number", "Number %d is below 1.", d.Number)
@@ -356,11 +357,11 @@ func (c *checker) amount(at string, a Amount) bool {
 
 // validSeries reports whether s can be a prefix of numbers.
 func validSeries(s string) bool {
-	if s == "" || len(s) > 20 {
+	if s == "" || len(s) > MaxSeries || s[0] == '.' || s[len(s)-1] == '.' {
 		return false
 	}
 	for _, c := range []byte(s) {
-		if (c < '0' || c > '9') && (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') {
+		if (c < '0' || c > '9') && (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') && c != '.' {
 			return false
 		}
 	}

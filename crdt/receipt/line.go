@@ -154,10 +154,8 @@ func NewLine(id, tab crdt.ObjectID, l Line) ([]crdt.Piece, error) {
 // merged line. Where tills moved it to different tabs, the write decides.
 func MoveLine(id crdt.ObjectID, obj *crdt.Object, tab crdt.ObjectID) ([]crdt.Piece, error) {
 	var resolve []string
-	if obj != nil {
-		if r := obj.Get(RegisterLocation); r != nil && len(r.Siblings) > 1 && !agree(r.Siblings) {
-			resolve = []string{RegisterLocation}
-		}
+	if r := registerOf(obj, RegisterLocation); r != nil && len(r.Siblings) > 1 && !agree(r.Siblings) {
+		resolve = []string{RegisterLocation}
 	}
 	w := newWriter(TypeLine, id, obj, resolve...)
 	w.put(RegisterLocation, Location{tab})

@@ -143,8 +143,10 @@ func NewPayment(id crdt.ObjectID, p Payment, state string) ([]crdt.Piece, error)
 // SetProgress returns the write that says what became of a payment, none if it says so already. obj is the merged
 // payment. Only the till that takes the payment may write it.
 func SetProgress(id crdt.ObjectID, obj *crdt.Object, p Progress) ([]crdt.Piece, error) {
-	if was, err := shown(obj, RegisterProgress, ParseProgress); err == nil && was.State == p.State && len(obj.Get(RegisterProgress).Siblings) == 1 {
-		return nil, p.Check()
+	if r := registerOf(obj, RegisterProgress); r != nil && len(r.Siblings) == 1 {
+		if was, err := ParseProgress(r.Siblings[0].Raw); err == nil && was.State == p.State {
+			return nil, nil
+		}
 	}
 	w := newWriter(TypePayment, id, obj, RegisterProgress)
 	w.put(RegisterProgress, p)

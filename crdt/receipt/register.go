@@ -88,6 +88,14 @@ func agree(siblings []crdt.Sibling) bool {
 	return true
 }
 
+// registerOf returns a register of an object, either of which may not be there.
+func registerOf(obj *crdt.Object, name string) *crdt.Register {
+	if obj == nil {
+		return nil
+	}
+	return obj.Get(name)
+}
+
 // shown reads the value of a register that is to be shown; the zero value if nobody wrote it.
 func shown[T any](obj *crdt.Object, register string, read func([]byte) (T, error)) (v T, err error) {
 	if obj == nil {

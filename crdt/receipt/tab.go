@@ -84,7 +84,9 @@ type Customer struct {
 }
 
 // Check says what is wrong with the value, wrapping [ErrInvalid].
-func (c Customer) Check() error { return checkTexts("customer number", c.Number, "customer name", c.Name) }
+func (c Customer) Check() error {
+	return checkTexts("customer number", c.Number, "customer name", c.Name)
+}
 
 // ParseCustomer reads a register value.
 func ParseCustomer(raw []byte) (Customer, error) {
@@ -168,15 +170,12 @@ type Holder struct {
 // cannot be read does not count. tab may be nil.
 func HolderOf(tab *crdt.Object) Holder {
 	var h Holder
-	if tab == nil {
-		return h
-	}
-	if r := tab.Get(RegisterHead); r != nil && len(r.Siblings) > 0 {
+	if r := registerOf(tab, RegisterHead); r != nil && len(r.Siblings) > 0 {
 		if head, err := ParseHead(r.Siblings[0].Raw); err == nil {
 			h = Holder{head.Till, head.User, 0, head.OpenedMS, r.Siblings[0].Origin.Dot.Replica}
 		}
 	}
-	r := tab.Get(RegisterClaim)
+	r := registerOf(tab, RegisterClaim)
 	if r == nil {
 		return h
 	}

@@ -15,7 +15,7 @@ type pair struct {
 	tills   [2]*till
 	session *session
 	cutTo   time.Time    // no dialing before
-	stalled [2]time.Time // what the side sends arrives after it
+	stalled [2]time.Time // nothing that a side sends arrives before
 	dialing bool
 }
 
@@ -35,6 +35,7 @@ type end struct {
 	open     bool
 	last     time.Time // when the frame sent last arrives
 	flying   int       // frames on their way to the other side
+	held     []func()  // frames that wait until the direction no longer stalls
 	told     told      // what the plants have to remember
 	frameNum int
 }
@@ -91,11 +92,27 @@ func (p *pair) cut(length time.Duration) {
 // stall holds back what one side sends.
 func (p *pair) stall(side int, length time.Duration) {
 	p.stalled[side] = p.w.now.Add(length)
+	p.w.at(length, func() { p.flow(side) })
 	p.w.trace("till %d does not reach till %d for %v", p.tills[side].n, p.tills[1-side].n, length)
+}
+
+// flow lets go of what a stalled direction held back.
+func (p *pair) flow(side int) {
+	if p.session == nil || p.w.now.Before(p.stalled[side]) {
+		return
+	}
+	e := p.session.ends[side]
+	held := e.held
+	e.held = nil
+	for _, fly := range held {
+		fly()
+	}
 }
 
 func (p *pair) heal() {
 	p.cutTo, p.stalled = time.Time{}, [2]time.Time{}
+	p.flow(0)
+	p.flow(1)
 	p.redial()
 }
 
@@ -137,6 +154,10 @@ func (e *end) send(m wire.Message) {
 		return
 	}
 	w.result.Frames++
+	if _, ok := m.(*wire.Commits); ok && !w.healed && w.plan.snaps > 0 && w.rand.IntN(3) == 0 {
+		w.plan.snaps--
+		w.at(w.under(3*w.plan.delay), func() { p.cut(w.under(time.Second)) })
+	}
 	w.note('s', e.till.n<<8|e.peer().till.n, frame)
 	e.frameNum++
 	num := e.frameNum
@@ -145,25 +166,32 @@ func (e *end) send(m wire.Message) {
 	}
 	delay := 100*time.Microsecond + w.under(p.w.plan.delay)
 	if !w.plan.wild || w.healed {
-		at := later(later(w.now.Add(delay), e.last), p.stalled[e.side])
-		e.last = at
-		e.fly(at, num, frame)
+		e.fly(delay, true, num, frame)
 		return
 	}
 	if w.percent(w.plan.loss) {
 		w.trace("%d > %d #%d is lost", e.till.n, e.peer().till.n, num)
 		return
 	}
-	e.fly(later(w.now.Add(delay), p.stalled[e.side]), num, frame)
+	e.fly(delay, false, num, frame)
 	if w.percent(w.plan.twice) {
-		e.fly(later(w.now.Add(w.under(20*delay)), p.stalled[e.side]), num, frame)
+		e.fly(w.under(20*delay), false, num, frame)
 	}
 }
 
-func (e *end) fly(at time.Time, num int, frame []byte) {
+// fly delivers a frame after a delay, in order not before the frame sent last.
+func (e *end) fly(delay time.Duration, inOrder bool, num int, frame []byte) {
 	e.flying++
 	w := e.s.pair.w
-	w.at(at.Sub(w.now), func() {
+	if w.now.Before(e.s.pair.stalled[e.side]) || len(e.held) > 0 {
+		e.held = append(e.held, func() { e.flying--; e.fly(delay, inOrder, num, frame) })
+		return
+	}
+	if inOrder {
+		delay = max(delay, e.last.Sub(w.now))
+		e.last = w.now.Add(delay)
+	}
+	w.at(delay, func() {
 		e.flying--
 		if e.open && e.till.up {
 			e.till.poke()
@@ -193,13 +221,6 @@ func (e *end) arrive(num int, frame []byte) {
 		return
 	}
 	e.till.poke()
-}
-
-func later(a, b time.Time) time.Time {
-	if a.Before(b) {
-		return b
-	}
-	return a
 }
 
 func binaryNumber(n int) []byte { return []byte{byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)} }

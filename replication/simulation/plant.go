@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/tillmesh/tillmesh/crdt"
 	"github.com/tillmesh/tillmesh/replication"
@@ -58,6 +59,16 @@ type told struct {
 	frames map[uint64]uint64           // PlantEndLies: frames that were let through, by pull
 	advert map[crdt.Scope]crdt.Context // PlantEndHides: what the other side was told
 	scopes map[uint64]crdt.Scope       // of the pulls of this side
+}
+
+// provoke makes the occasion for a mistake frequent enough.
+func (p Plant) provoke(plan *plan) {
+	switch p {
+	case PlantEndIncomplete:
+		plan.read = 10
+	case PlantEndHides:
+		plan.delay, plan.writes, plan.cuts = 300*time.Millisecond, 100, 10
+	}
 }
 
 // rows wraps the rows port of a till.

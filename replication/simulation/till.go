@@ -239,6 +239,11 @@ func (t *till) flush(ops []replication.Op) {
 		t.w.trace("till %d wrote, error %v: %s", t.n, err, describeOps(ops))
 	}
 	t.w.oracle.written(t.w, t, ops, applied, err)
+	if !t.w.healed && t.w.plan.deaths > 0 && t.w.rand.IntN(8) == 0 {
+		t.w.plan.deaths--
+		t.kill(false)
+		return
+	}
 	t.after(t.w.under(t.w.plan.fsync), func() { t.done(applied, err) })
 }
 

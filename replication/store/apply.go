@@ -51,7 +51,8 @@ func (s *Store) applyHalves(ctx context.Context, ops []replication.Op) (replicat
 	}
 	second, err := s.Apply(ctx, ops[len(ops)/2:])
 	if err != nil {
-		return replication.Applied{}, err
+		// The caller must not believe that nothing was written and give the numbers to other commits.
+		return replication.Applied{}, fmt.Errorf("%w: half of the changes are there: %w", rows.ErrFailed, err)
 	}
 	first.Outcomes = append(first.Outcomes, second.Outcomes...)
 	for scope, grown := range second.Grown {
@@ -69,6 +70,9 @@ func (s *Store) applyHalves(ctx context.Context, ops []replication.Op) (replicat
 type batch struct {
 	s        *Store
 	objects  map[crdt.Key]*entry
+	last     crdt.Key // the object asked for last, and its entry: the pieces of an object stand side by side
+	lastAt   *entry
+	space    []byte               // for keys
 	held     map[scopedDot][]byte // bytes held under dots that the context knows
 	fresh    map[scopedDot]*fresh // commits of this batch
 	dead     map[scopedDot][]crdt.Ref
@@ -82,6 +86,7 @@ type batch struct {
 }
 
 type entry struct {
+	key     []byte // of its row while it is live
 	object  *crdt.Object
 	live    bool // where its row was
 	dormant bool
@@ -120,11 +125,17 @@ func (b *batch) load(ctx context.Context, ops []replication.Op) error {
 	var keys [][]byte
 	var order []crdt.Key
 	want := func(k crdt.Key) {
-		if b.objects[k] == nil {
-			b.objects[k] = new(entry)
-			order = append(order, k)
-			keys = append(keys, objectKey(rowLive, k), objectKey(rowDormant, k))
+		if k == b.last || b.objects[k] != nil {
+			return
 		}
+		e := &entry{key: b.key(k)}
+		b.objects[k], b.last, b.lastAt = e, k, e
+		if !b.s.mayHold(k) {
+			e.object = new(crdt.Object)
+			return
+		}
+		order = append(order, k)
+		keys = append(keys, e.key, b.dormant(e.key))
 	}
 	var dots []scopedDot
 	for i := range ops {
@@ -214,14 +225,18 @@ func (b *batch) commit(c *crdt.Commit, own bool, out *replication.Outcome) {
 	f := &fresh{commit: c}
 	b.fresh[id] = f
 	from := c.Origin()
+	var sum crdt.Digest
 	for i := range c.Pieces {
 		p := &c.Pieces[i]
 		key := crdt.Key{Scope: c.Scope, Type: p.Type, Object: p.Object}
-		e := b.objects[key]
+		e := b.entry(key)
+		if e.object.Registers == nil {
+			e.object.Registers = make([]crdt.Register, 0, together(c.Pieces[i:]))
+		}
 		ch := e.object.Apply(from, i, p)
 		if ch.Taken {
 			e.changed = true
-			b.digests[c.Scope] = b.digest(c.Scope).Plus(crdt.Ref{Origin: from, Piece: i}.Mark())
+			sum = sum.Plus(crdt.Ref{Origin: from, Piece: i}.Mark())
 			if p.Kind == crdt.KindItem && e.object.Alarm() {
 				out.Alarms = append(out.Alarms, key)
 			}
@@ -242,8 +257,50 @@ func (b *batch) commit(c *crdt.Commit, own bool, out *replication.Outcome) {
 			b.drop(c.Scope, e.object.SupersedeUpTo(r.Name, r.Clock))
 		}
 	}
+	if sum != (crdt.Digest{}) {
+		b.digests[c.Scope] = b.digest(c.Scope).Plus(sum)
+	}
 	out.Live, out.Dead = f.count < len(c.Pieces), f.dead
 	out.New = out.New || out.Live
+}
+
+// together returns how many of the pieces at the beginning write registers of the same object.
+func together(pieces []crdt.Piece) int {
+	n := 0
+	for n < len(pieces) && pieces[n].Kind == crdt.KindRegister && pieces[n].Object == pieces[0].Object {
+		n++
+	}
+	return n
+}
+
+// entry returns what was loaded of an object.
+func (b *batch) entry(k crdt.Key) *entry {
+	if k != b.last {
+		b.last, b.lastAt = k, b.objects[k]
+	}
+	return b.lastAt
+}
+
+// key returns the key of the row of a live object.
+func (b *batch) key(k crdt.Key) []byte {
+	const chunk = 16 << 10
+	if cap(b.space)-len(b.space) < 64+len(k.Type) {
+		b.space = make([]byte, 0, chunk)
+	}
+	start := len(b.space)
+	b.space = append(k.Scope.AppendKey(append(b.space, rowLive)), k.Type...)
+	b.space = append(append(b.space, 0), k.Object[:]...)
+	return b.space[start:len(b.space):len(b.space)]
+}
+
+// dormant returns the key of the row that the object of a key has while nothing of it is live.
+func (b *batch) dormant(key []byte) []byte {
+	if cap(b.space)-len(b.space) < len(key) {
+		b.space = make([]byte, 0, 16<<10)
+	}
+	start := len(b.space)
+	b.space = append(append(b.space, rowDormant), key[1:]...)
+	return b.space[start:len(b.space):len(b.space)]
 }
 
 func (f *fresh) bury(piece int) {
@@ -334,19 +391,19 @@ func (b *batch) bury(ctx context.Context) error {
 
 func (b *batch) writes(ops []replication.Op) []rows.Write {
 	w := make([]rows.Write, 0, 2*len(b.objects)+3*len(ops)+len(b.graves)+8)
-	for key, e := range b.objects {
+	for _, e := range b.objects {
 		if !e.changed {
 			continue
 		}
-		place, other := byte(rowLive), byte(rowDormant)
-		wasOther := e.dormant
+		place, other, wasOther := e.key, e.key, e.dormant
 		if !e.object.Live() {
-			place, other = other, place
-			wasOther = e.live
+			place, wasOther = b.dormant(e.key), e.live
+		} else if wasOther {
+			other = b.dormant(e.key)
 		}
-		w = append(w, rows.Write{Key: objectKey(place, key), Value: encodeObject(e.object)})
+		w = append(w, rows.Write{Key: place, Value: encodeObject(e.object)})
 		if wasOther {
-			w = append(w, rows.Write{Key: objectKey(other, key), Delete: true})
+			w = append(w, rows.Write{Key: other, Delete: true})
 		}
 	}
 	for id, f := range b.fresh {

@@ -27,6 +27,7 @@ var ErrNoIdentity = errors.New("the store belongs to no shop yet")
 // Store is one till's replicated data.
 type Store struct {
 	rows rows.Store
+	seen map[crdt.Scope]*seen // nil for scopes that held something at first; Apply alone uses it
 
 	mu       sync.RWMutex // guards what follows; Apply alone changes it
 	contexts map[crdt.Scope]crdt.Context
@@ -39,6 +40,7 @@ type Store struct {
 func Open(ctx context.Context, r rows.Store) (*Store, error) {
 	s := &Store{
 		rows:     r,
+		seen:     make(map[crdt.Scope]*seen),
 		contexts: make(map[crdt.Scope]crdt.Context),
 		digests:  make(map[crdt.Scope]crdt.Digest),
 		heads:    make(map[crdt.Scope]replication.Head),

@@ -1,0 +1,30 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	"github.com/tillmesh/tillmesh/node/demo"
+)
+
+type demoCommand struct {
+	Tills int    `default:"3" help:"How many tills the shop has, 3 to 5 (${default})."`
+	Once  bool   `help:"End by itself; the exit code says whether every step held."`
+	Keep  string `placeholder:"DIR" help:"Keep stores and logs in this directory, which must be empty or missing."`
+}
+
+// Run shows the demo.
+func (d *demoCommand) Run(ctx context.Context, c *console) error {
+	if d.Tills < demo.FewestTills || d.Tills > demo.MostTills {
+		return usage(fmt.Errorf("--tills %d is out of range", d.Tills),
+			fmt.Sprintf("a demo has %d to %d tills", demo.FewestTills, demo.MostTills))
+	}
+	program, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("find the program itself, which the demo starts for every till: %w", err)
+	}
+	return demo.Run(ctx, demo.Options{
+		Program: program, Tills: d.Tills, Once: d.Once, Keep: d.Keep, Out: c.out, JSON: c.json,
+	})
+}

@@ -1,0 +1,71 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+
+	"github.com/tillmesh/tillmesh/node"
+	"github.com/tillmesh/tillmesh/node/api"
+	"github.com/tillmesh/tillmesh/node/client"
+)
+
+// memoryLimit keeps a till small: most of what the store would hold is garbage that waits for the collector. The
+// environment variable GOMEMLIMIT overrides it.
+const memoryLimit = 48 << 20
+
+type runCommand struct {
+	Data      string   `required:"" placeholder:"DIR" help:"Data directory of the till."`
+	HTTP      string   `name:"http" default:"127.0.0.1:8480" placeholder:"HOST:PORT" help:"Where to serve the HTTP interface (${default})."`
+	Listen    string   `default:":8481" placeholder:"HOST:PORT" help:"Where to take links from other tills (${default}); the next port is used, too."`
+	Advertise string   `placeholder:"HOST:PORT" help:"Where the other tills reach --listen, if it is not the same."`
+	Iface     string   `placeholder:"NAME" help:"Look for other tills on this network interface only."`
+	NoMDNS    bool     `name:"no-mdns" help:"Do not look for other tills by multicast."`
+	Peer      []string `placeholder:"HOST:PORT" sep:"none" help:"Where another till takes links; may be repeated."`
+}
+
+// Run runs a till until ctx is done.
+func (r *runCommand) Run(ctx context.Context, c *console) error {
+	if c.env("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(memoryLimit)
+	}
+	log := c.logger(slog.LevelInfo)
+	// The port first: whether it is free is known at once, and nothing was opened yet.
+	web, err := listenHTTP(ctx, r.HTTP)
+	if err != nil {
+		return err
+	}
+	till, err := node.Open(ctx, node.Options{
+		Data: r.Data, Listen: r.Listen, Advertise: r.Advertise, Iface: r.Iface, NoMDNS: r.NoMDNS, Peers: r.Peer,
+		Version: version, Log: log,
+	})
+	if err != nil {
+		return errors.Join(err, web.Close())
+	}
+	place := struct {
+		URL       string `json:"url"`
+		API       string `json:"api"`
+		TokenFile string `json:"token_file"`
+	}{"http://" + web.Addr().String(), "http://" + web.Addr().String() + "/api", client.TokenPath(r.Data)}
+	text := fmt.Sprintf("till runs at %s, its token is in %s\n", place.API, place.TokenFile)
+	if err := c.print(place, text); err != nil {
+		return errors.Join(err, web.Close(), till.Close())
+	}
+
+	// What comes in by HTTP ends before the till does, and the till ends whatever happens to HTTP.
+	running, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	serving, hangUp := context.WithCancel(ctx)
+	defer hangUp()
+	ended := make(chan error, 1)
+	go func() {
+		err := till.Run(running)
+		hangUp()
+		ended <- err
+	}()
+	err = serve(serving, web, api.New(till))
+	stop()
+	return errors.Join(err, <-ended)
+}

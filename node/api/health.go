@@ -1,0 +1,61 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/tillmesh/tillmesh/replication/engine"
+)
+
+// lowDisk is when a till counts as unwell: below it the store is closed before the disk is full.
+const lowDisk = 200 << 20
+
+// health says whether the till can sell.
+type health struct {
+	OK       bool            `json:"ok"`
+	Problems []healthProblem `json:"problems,omitempty"`
+}
+
+// healthProblem is why it cannot.
+type healthProblem struct {
+	Code string `json:"code"` // stable
+	Text string `json:"text"`
+}
+
+func (s *server) addHealth() {
+	s.raw("GET /healthz", route{public: true}, func(w http.ResponseWriter, r *http.Request) {
+		h := s.health(r.Context())
+		w.Header().Set("Content-Type", "application/json")
+		if !h.OK {
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+		// The client may be gone; there is nobody to tell.
+		_ = json.NewEncoder(w).Encode(h)
+	})
+	metrics := promhttp.HandlerFor(s.metrics.registry, promhttp.HandlerOpts{ErrorHandling: promhttp.HTTPErrorOnError, DisableCompression: true})
+	s.raw("GET /metrics", route{}, metrics.ServeHTTP)
+}
+
+// health asks for no token, so it tells no more than that something is wrong and of which kind.
+func (s *server) health(ctx context.Context) health {
+	v, err := s.till.Status(ctx)
+	switch {
+	case errors.Is(err, engine.ErrStopped):
+		return ill("stopping", "the till is stopping")
+	case err != nil:
+		s.log.WarnContext(ctx, "the state of the till cannot be read", "error", err)
+		return ill("store", "the store cannot be read; see the log of the till")
+	case v.Doubt != "":
+		return ill("doubt", "nothing is written any more; see status")
+	case v.FreeBytes > 0 && v.FreeBytes < lowDisk:
+		return ill("disk-full", fmt.Sprintf("%d MB are free on the disk of the till", v.FreeBytes>>20))
+	}
+	return health{OK: true}
+}
+
+func ill(code, text string) health { return health{Problems: []healthProblem{{code, text}}} }

@@ -1,0 +1,122 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+
+	"github.com/tillmesh/tillmesh/node"
+)
+
+func (s *server) addPayments() {
+	add(s, created(operation(http.MethodPost, "/api/v1/tabs/{id}/payments", "Sales", "pay-tab", "Enter a payment",
+		`The tab is claimed if this till does not hold it. Cash may be more than what is due; the rest is change. A payment whose ID
+is on the tab already is not entered again.`)), s.payTab)
+	add(s, created(operation(http.MethodPost, "/api/v1/tabs/{id}/close", "Sales", "close-tab", "Close a tab",
+		`Enters the payments that are given, closes the tab and answers with the signed receipt, under the next number of this till.
+What was paid must come to the total exactly, after change. It needs no other till: only one that can be reached and works on
+the tab can refuse.`)), s.closeTab)
+}
+
+// newPayment is a payment to be entered.
+type newPayment struct {
+	ID       string `json:"id,omitempty" pattern:"^([a-z2-7]{26})?$" patternDescription:"26 letters a-z and digits 2-7" doc:"26 characters; left out: a new one is drawn"`
+	Type     string `json:"type" maxLength:"40" doc:"Bar, ECKarte, Kreditkarte, Unbar, ElZahlungsdienstleister or Guthabenkarte (ZAHLART_TYP of DSFinV-K)" example:"Bar"`
+	Amount   int64  `json:"amount" minimum:"-9007199254740991" maximum:"9007199254740991" doc:"What it counts for, in minor units and not 0; negative for money paid out" example:"680"`
+	Tendered int64  `json:"tendered,omitempty" minimum:"-9007199254740991" maximum:"9007199254740991" doc:"What was handed over, in minor units; left out: the amount" example:"1000"`
+	Name     string `json:"name,omitempty" maxLength:"200" doc:"Own name of the type"`
+	User     string `json:"user,omitempty" maxLength:"200" doc:"Who takes it"`
+}
+
+func (n newPayment) payment(field string) (out node.NewPayment, err error) {
+	if out.ID, err = parseObject(field+"id", n.ID); err != nil {
+		return out, err
+	}
+	if out.Amount, err = checkAmount(field+"amount", n.Amount); err != nil {
+		return out, err
+	}
+	if n.Amount == 0 {
+		return out, fieldRefused(node.CodeAmount, field+"amount", "send the amount in minor units", "%samount: a payment of 0", field)
+	}
+	out.Tendered, err = checkAmount(field+"tendered", n.Tendered)
+	out.Type, out.Name, out.User = n.Type, n.Name, n.User
+	return out, err
+}
+
+type payIn struct {
+	tabIn
+	Body newPayment
+}
+
+// paid is how a tab stands after a payment.
+type paid struct {
+	Payment paidPayment `json:"payment"`
+	Due     int64       `json:"due" doc:"Still to be paid, in minor units"`
+	Change  int64       `json:"change" doc:"To be handed back, in minor units"`
+}
+
+// paidPayment is the payment that was entered.
+type paidPayment struct {
+	ID       string `json:"id"`
+	Type     string `json:"type"`
+	Name     string `json:"name,omitempty"`
+	Amount   int64  `json:"amount" doc:"Minor units"`
+	Tendered int64  `json:"tendered,omitempty" doc:"Minor units"`
+	User     string `json:"user"`
+}
+
+func (s *server) payTab(ctx context.Context, in *payIn) (paid, error) {
+	id, err := in.object()
+	if err != nil {
+		return paid{}, err
+	}
+	n, err := in.Body.payment("body.")
+	if err != nil {
+		return paid{}, err
+	}
+	if n.ID.IsZero() {
+		n.ID = freshID(ctx, "payment", 0)
+	}
+	p, err := s.till.Pay(ctx, id, n)
+	if err != nil {
+		return paid{}, err
+	}
+	b := in.Body
+	return paid{paidPayment{p.ID.String(), b.Type, b.Name, b.Amount, b.Tendered, b.User}, int64(p.Due), int64(p.Change)}, nil
+}
+
+type closeIn struct {
+	tabIn
+	Body *closing
+}
+
+// closing is what a tab is closed with.
+type closing struct {
+	User     string       `json:"user,omitempty" maxLength:"200" doc:"Who closes it, and takes the payments that name nobody"`
+	Payments []newPayment `json:"payments,omitempty" maxItems:"100" nullable:"false" doc:"Entered together with the closing"`
+}
+
+func (s *server) closeTab(ctx context.Context, in *closeIn) (receiptOut, error) {
+	id, err := in.object()
+	if err != nil {
+		return receiptOut{}, err
+	}
+	b := had(in.Body, closing{})
+	list := make([]node.NewPayment, len(b.Payments))
+	for i, p := range b.Payments {
+		if p.User == "" {
+			p.User = b.User
+		}
+		if list[i], err = p.payment("body.payments[" + strconv.Itoa(i) + "]."); err != nil {
+			return receiptOut{}, err
+		}
+		if list[i].ID.IsZero() {
+			list[i].ID = freshID(ctx, "payment", i)
+		}
+	}
+	r, err := s.till.CloseTab(ctx, id, b.User, list)
+	if err != nil {
+		return receiptOut{}, err
+	}
+	return showReceipt(r), nil
+}

@@ -1,0 +1,197 @@
+package api
+
+import (
+	"cmp"
+	"context"
+	"net/http"
+
+	"github.com/tillmesh/tillmesh/crdt"
+	"github.com/tillmesh/tillmesh/node"
+)
+
+const program = "tillmesh"
+
+// status is how a till is doing.
+type status struct {
+	Program   string        `json:"program" example:"tillmesh"`
+	Version   string        `json:"version"`
+	Shop      *named        `json:"shop,omitempty"`
+	Till      *tillIdentity `json:"till,omitempty"`
+	Since     string        `json:"since" doc:"When it started, RFC 3339"`
+	Clock     clock         `json:"clock"`
+	Store     storeState    `json:"store"`
+	Peers     []peer        `json:"peers" nullable:"false" doc:"The other active tills of the shop"`
+	Equal     bool          `json:"equal" doc:"Every other active till is linked and holds the same"`
+	StateHash string        `json:"state_hash" doc:"The same on two tills exactly when they hold the same, hexadecimal"`
+	Scopes    []scopeState  `json:"scopes" nullable:"false"`
+	Disk      disk          `json:"disk"`
+	OpenTabs  int           `json:"open_tabs"`
+	// NextNumber is what the next receipt of this till gets.
+	NextNumber string      `json:"next_number" doc:"Of the next receipt of this till" example:"K2-000419"`
+	LastNumber string      `json:"last_number" doc:"Of the last one, empty if there was none" example:"K2-000418"`
+	Found      []foundShop `json:"found,omitempty" nullable:"false" doc:"Before the till belongs to a shop: the shops it sees"`
+}
+
+// named is a thing with a name.
+type named struct {
+	ID   string `json:"id"`
+	Name string `json:"name"`
+}
+
+// tillIdentity is who a till is.
+type tillIdentity struct {
+	ID      string `json:"id" doc:"52 characters"`
+	Name    string `json:"name"`
+	Prefix  string `json:"prefix" doc:"Of its receipt numbers" example:"K2"`
+	Replica string `json:"replica" doc:"Lineage of its store, 26 characters"`
+}
+
+// clock is what is known of the till's clock.
+type clock struct {
+	Trusted  bool  `json:"trusted"`
+	OffsetMS int64 `json:"offset_ms" doc:"How far it is from business time, in milliseconds"`
+}
+
+// storeState is the store in figures.
+type storeState struct {
+	Receipts     uint64 `json:"receipts" doc:"Receipts this till closed since its start"`
+	WaitingBytes int    `json:"waiting_bytes" doc:"Changes that wait for the disk"`
+	Doubt        string `json:"doubt" doc:"Why nothing is written any more, empty if all is well"`
+}
+
+// peer is another till.
+type peer struct {
+	Till     string `json:"till"`
+	Name     string `json:"name"`
+	Prefix   string `json:"prefix"`
+	Linked   bool   `json:"linked" doc:"There is a link to it now"`
+	EqualAt  string `json:"equal_at" doc:"When both last held the same, RFC 3339; empty if not since this start"`
+	LastSeen string `json:"last_seen" doc:"RFC 3339; empty if not since this start"`
+	Pulling  bool   `json:"pulling" doc:"This till is fetching what it lacks from it"`
+}
+
+// scopeState is the state of one scope.
+type scopeState struct {
+	Scope   string `json:"scope"`
+	Context string `json:"context" doc:"Hash of what is known of it, hexadecimal"`
+	Digest  string `json:"digest" doc:"Hash of what it holds, hexadecimal"`
+}
+
+// disk is the file system of the data directory.
+type disk struct {
+	FreeBytes uint64 `json:"free_bytes"`
+}
+
+// foundShop is a shop seen on the network.
+type foundShop struct {
+	ShopID string      `json:"shop_id"`
+	Tills  []foundTill `json:"tills" nullable:"false"`
+}
+
+// foundTill is a till seen on the network.
+type foundTill struct {
+	Till      string   `json:"till"`
+	Addresses []string `json:"addresses" nullable:"false" doc:"Where it takes links, host:port"`
+}
+
+func (s *server) addStatus() {
+	add(s, operation(http.MethodGet, "/api/v1/status", "Till", "get-status", "How the till is doing", ``), s.getStatus)
+	add(s, operation(http.MethodGet, "/api/v1/mesh", "Till", "get-mesh", "The tills of the shop and how they are reached", ``), s.getMesh)
+}
+
+func (s *server) getStatus(ctx context.Context, _ *struct{}) (status, error) {
+	v, err := s.till.Status(ctx)
+	if err != nil {
+		return status{}, err
+	}
+	return s.showStatus(v), nil
+}
+
+func (s *server) showStatus(v node.Status) status {
+	out := status{
+		Program: program, Version: v.Program, Shop: &named{v.ShopID.String(), v.ShopName},
+		Till:  &tillIdentity{v.Till.String(), v.Name, v.Prefix, v.Replica.String()},
+		Since: instant(v.Since), Clock: clock{Trusted: true},
+		Store: storeState{s.till.Counters().ReceiptsClosed.Load(), v.Waiting, v.Doubt}, Peers: []peer{}, Equal: v.Equal,
+		StateHash: v.StateHash, Scopes: []scopeState{}, Disk: disk{v.FreeBytes}, OpenTabs: v.OpenTabs,
+		NextNumber: v.NextNumber, LastNumber: v.LastNumber,
+	}
+	for _, p := range v.Peers {
+		out.Peers = append(out.Peers, peer{p.Till.String(), p.Name, p.Prefix, p.Linked, instant(p.EqualAt), instant(p.Seen), p.Pulling})
+	}
+	for _, x := range v.Scopes {
+		out.Scopes = append(out.Scopes, scopeState{x.Scope.String(), hexText(x.Context[:]), hexText(digestBytes(x.Digest))})
+	}
+	return out
+}
+
+func digestBytes(d crdt.Digest) []byte { return d[:] }
+
+// meshView is how a till sees the others.
+type meshView struct {
+	Tills     []meshTill        `json:"tills" nullable:"false" doc:"All tills that ever belonged to the shop"`
+	Own       []string          `json:"own_addresses" nullable:"false" doc:"Where this till takes links, host:port"`
+	Counters  map[string]uint64 `json:"counters" doc:"Since the start: links, refused connections by reason, replication"`
+	Discovery discoveryState    `json:"discovery"`
+	Gossip    gossipState       `json:"gossip"`
+	Problems  []string          `json:"problems" nullable:"false" doc:"Of the roster, and of addresses that were given"`
+}
+
+// meshTill is a till of the roster.
+type meshTill struct {
+	ID        string   `json:"id"`
+	Name      string   `json:"name"`
+	Prefix    string   `json:"prefix" doc:"Of its receipt numbers"`
+	State     string   `json:"state" doc:"active, retired or revoked"`
+	Self      bool     `json:"self" doc:"It is this till"`
+	Linked    bool     `json:"linked" doc:"There is a link to it now"`
+	Address   string   `json:"address" doc:"Of the link, host:port; empty if there is none"`
+	Alive     bool     `json:"alive" doc:"Gossip says so"`
+	LastSeen  string   `json:"last_seen" doc:"RFC 3339; empty if not since this start"`
+	EqualAt   string   `json:"equal_at" doc:"When both last held the same, RFC 3339; empty if not since this start"`
+	Program   string   `json:"program" doc:"Version of its program, as far as it is known"`
+	Addresses []string `json:"addresses" nullable:"false" doc:"Where it may be, the best first"`
+}
+
+// discoveryState is how tills are found.
+type discoveryState struct {
+	MDNS       string   `json:"mdns" doc:"running, off, or error: and why"`
+	Interfaces []string `json:"interfaces" nullable:"false" doc:"In use"`
+}
+
+// gossipState is how tills learn who is alive.
+type gossipState struct {
+	Up      bool   `json:"up"`
+	Address string `json:"address" doc:"host:port"`
+	Problem string `json:"problem" doc:"Why it is not up, empty if it is"`
+}
+
+func (s *server) getMesh(context.Context, *struct{}) (meshView, error) {
+	v := s.till.Mesh()
+	out := meshView{
+		Tills: []meshTill{}, Own: orEmpty(v.Own), Counters: make(map[string]uint64), Problems: orEmpty(v.Problems),
+		Discovery: discoveryState{"off", []string{}}, Gossip: gossipState{Up: v.Gossip.Up},
+	}
+	if v.Gossip.Addr.IsValid() {
+		out.Gossip.Address = v.Gossip.Addr.String()
+	}
+	if v.Gossip.Problem != nil {
+		out.Gossip.Problem = v.Gossip.Problem.Error()
+	}
+	for _, c := range meshCounters {
+		out.Counters[c.name] = c.value(&v)
+	}
+	if v.MDNS != nil {
+		out.Discovery = discoveryState{"running", orEmpty(v.MDNS.Interfaces)}
+		if problem := cmp.Or(v.MDNS.AnnounceError, v.MDNS.WatchError); problem != "" {
+			out.Discovery.MDNS = "error: " + problem
+		}
+	}
+	for _, p := range v.Tills {
+		out.Tills = append(out.Tills, meshTill{
+			ID: p.Till.String(), Name: p.Name, Prefix: p.Prefix, State: p.State, Self: p.Self, Linked: p.Linked, Address: p.Address,
+			Alive: p.Alive, LastSeen: instant(p.Seen), EqualAt: instant(p.EqualAt), Program: p.Program, Addresses: orEmpty(p.Addresses),
+		})
+	}
+	return out, nil
+}

@@ -1,0 +1,164 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"strings"
+
+	"github.com/tillmesh/tillmesh/crdt"
+	"github.com/tillmesh/tillmesh/node"
+)
+
+// tabIn names a tab in the path.
+type tabIn struct {
+	ID string `path:"id" minLength:"26" maxLength:"26" doc:"ID of the tab, 26 characters" example:"aaaqeayeaudaocajbifqydiob4"`
+}
+
+func (in tabIn) object() (crdt.ObjectID, error) { return parseObject("path.id", in.ID) }
+
+func created(op opDoc) opDoc {
+	op.DefaultStatus = http.StatusCreated
+	return op
+}
+
+func (s *server) addTabs() {
+	add(s, created(operation(http.MethodPost, "/api/v1/tabs", "Sales", "open-tab", "Open a tab",
+		`A tab is a sale that is not closed yet. It is seen by all tills at once. Opening an ID that is open already answers with
+the tab as it is.`)), s.openTab)
+	add(s, operation(http.MethodGet, "/api/v1/tabs", "Sales", "list-tabs", "List the open tabs of all tills", `The oldest first.`), s.listTabs)
+	add(s, operation(http.MethodGet, "/api/v1/tabs/{id}", "Sales", "get-tab", "Get a tab",
+		`Of a closed tab only the number of its receipt is left.`), s.getTab)
+	add(s, operation(http.MethodPost, "/api/v1/tabs/{id}/claim", "Sales", "claim-tab", "Ask for the right to take payment",
+		`One till at a time takes payment for a tab. The holder is asked and may keep it while somebody works there; if it does not
+answer within 0.3 s the tab is taken over. Payments and close claim by themselves.`), s.claimTab)
+}
+
+type openTabIn struct {
+	Body *newTab
+}
+
+// newTab is what a tab is opened with.
+type newTab struct {
+	ID       string `json:"id,omitempty" pattern:"^([a-z2-7]{26})?$" patternDescription:"26 letters a-z and digits 2-7" doc:"26 characters; left out: a new one is drawn"`
+	Name     string `json:"name,omitempty" maxLength:"200" doc:"Table or name" example:"Tisch 4"`
+	Note     string `json:"note,omitempty" maxLength:"1000" doc:"Printed on the receipt"`
+	Customer string `json:"customer,omitempty" maxLength:"200" doc:"Name of the customer"`
+	Shared   *bool  `json:"shared,omitempty" doc:"Other tills show it; left out: true"`
+	User     string `json:"user,omitempty" maxLength:"200" doc:"Who does it" example:"Anna"`
+}
+
+func (s *server) openTab(ctx context.Context, in *openTabIn) (tab, error) {
+	b := had(in.Body, newTab{})
+	id, err := parseObject("body.id", b.ID)
+	if err != nil {
+		return tab{}, err
+	}
+	if id.IsZero() {
+		id = freshID(ctx, "tab", 0)
+	}
+	v, err := s.till.OpenTab(ctx, node.NewTab{ID: id, Name: b.Name, Note: b.Note, Customer: b.Customer, User: b.User, Shared: had(b.Shared, true)})
+	if err != nil {
+		return tab{}, err
+	}
+	return s.showTab(v), nil
+}
+
+type listTabsIn struct {
+	pageIn
+	Q string `query:"q" maxLength:"200" doc:"Part of the name, note or customer"`
+}
+
+func (s *server) listTabs(ctx context.Context, in *listTabsIn) (page[tab], error) {
+	out := page[tab]{Items: []tab{}}
+	after, err := parseObject("query.after", in.After)
+	if err != nil {
+		return out, err
+	}
+	list := s.till.Tabs(ctx)
+	if !after.IsZero() {
+		// A cursor whose tab was closed meanwhile begins anew: better twice than not at all.
+		for i := range list {
+			if list[i].ID == after {
+				list = list[i+1:]
+				break
+			}
+		}
+	}
+	text := strings.ToLower(strings.TrimSpace(in.Q))
+	for i := range list {
+		v, err := s.till.Tab(ctx, list[i].ID)
+		if err != nil {
+			return out, err
+		}
+		if v.State == node.StateClosed || !mentions(v, text) {
+			continue
+		}
+		if len(out.Items) == in.Limit {
+			out.Next = out.Items[in.Limit-1].ID
+			return out, nil
+		}
+		out.Items = append(out.Items, s.showTab(v))
+	}
+	return out, nil
+}
+
+func mentions(v node.TabView, text string) bool {
+	if text == "" {
+		return true
+	}
+	for _, s := range []string{v.Head.Name, v.Note.Text, v.Customer.Name} {
+		if strings.Contains(strings.ToLower(s), text) {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *server) getTab(ctx context.Context, in *tabIn) (tab, error) {
+	id, err := in.object()
+	if err != nil {
+		return tab{}, err
+	}
+	v, err := s.till.Tab(ctx, id)
+	if err != nil {
+		return tab{}, err
+	}
+	return s.showTab(v), nil
+}
+
+type claimIn struct {
+	tabIn
+	Body *newClaim
+}
+
+// newClaim asks for a tab.
+type newClaim struct {
+	User  string `json:"user,omitempty" maxLength:"200" doc:"Who asks"`
+	Force bool   `json:"force,omitempty" doc:"Take it even if somebody works there"`
+}
+
+// claimed answers a claim.
+type claimed struct {
+	Holder      person `json:"holder"`
+	Granted     bool   `json:"granted"`
+	Unreachable bool   `json:"unreachable" doc:"The holder did not answer and the tab was taken over"`
+	HeldBy      string `json:"held_by,omitempty" doc:"Not granted: name of the till that keeps it"`
+	Reason      string `json:"reason,omitempty" doc:"Not granted: what that till said"`
+}
+
+func (s *server) claimTab(ctx context.Context, in *claimIn) (claimed, error) {
+	id, err := in.object()
+	if err != nil {
+		return claimed{}, err
+	}
+	b := had(in.Body, newClaim{})
+	c, err := s.till.Claim(ctx, id, b.User, b.Force)
+	if err != nil {
+		return claimed{}, err
+	}
+	out := claimed{Holder: s.person(c.Holder, c.HolderUser, c.Epoch), Granted: c.Granted, Unreachable: c.Unreachable}
+	if !c.Granted {
+		out.HeldBy, out.Reason = out.Holder.TillName, c.Reason
+	}
+	return out, nil
+}

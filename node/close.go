@@ -1,0 +1,142 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/tillmesh/tillmesh/crdt"
+	"github.com/tillmesh/tillmesh/crdt/receipt"
+	"github.com/tillmesh/tillmesh/crdt/shop"
+	"github.com/tillmesh/tillmesh/replication"
+)
+
+// CloseTab closes a tab and returns its receipt. Payments given here are entered with it. It is always possible, also
+// alone: only another till that is reachable and works on the tab can refuse.
+//
+// Everything is one commit: the signed document, which supersedes the tab and all it lists, and the number's note.
+func (t *Till) CloseTab(ctx context.Context, tab crdt.ObjectID, user string, payments []NewPayment) (Receipt, error) {
+	if err := t.mustHold(ctx, tab, user); err != nil {
+		return Receipt{}, err
+	}
+	defer t.tabs.own(tab)()
+	parts, ok := t.book.Parts(tab)
+	if !ok {
+		return Receipt{}, t.notOpen(ctx, tab)
+	}
+	known := make(map[crdt.ObjectID]bool, len(parts.Payments))
+	for _, p := range parts.Payments {
+		known[p.ID] = true
+	}
+	for _, n := range payments {
+		if n.ID.IsZero() {
+			n.ID = newObjectID()
+		}
+		if known[n.ID] {
+			continue
+		}
+		p, err := t.payment(tab, n)
+		if err != nil {
+			return Receipt{}, err
+		}
+		parts.Payments = append(parts.Payments, receipt.Part{ID: n.ID, Object: new(crdt.Object), Item: p.Bytes()})
+	}
+	v := receipt.View(parts)
+	if err := payable(v); err != nil {
+		return Receipt{}, err
+	}
+	closing, err := t.closing(ctx, v, user)
+	if err != nil {
+		return Receipt{}, err
+	}
+	var closed receipt.Closed
+	commit, err := t.series.Issue(ctx, func(number uint64, previous crdt.Hash) (replication.Local, crdt.Hash, error) {
+		closing.Number, closing.Previous = int64(number), receipt.Digest(previous)
+		if closed, err = receipt.BuildClose(v, closing); err != nil {
+			return replication.Local{}, crdt.Hash{}, err
+		}
+		change := t.change(crdt.Sales, receipt.Schema, []crdt.Piece{closed.Piece}, nil)
+		change.Urgent = true
+		return change, crdt.Hash(receipt.Hash(closed.Receipt.Document)), nil
+	})
+	if err != nil {
+		return Receipt{}, refuseClose(err)
+	}
+	t.stats.ReceiptsClosed.Add(1)
+	t.stats.PaymentsTaken.Add(uint64(len(payments)))
+	t.forget(tab)
+	return Receipt{
+		ID: closed.ID, Number: closed.Receipt.NumberText(), Till: t.id.Till, Document: closed.Receipt.Document, Parsed: closed.Document,
+		Hash: receipt.Hash(closed.Receipt.Document), Signed: closed.Receipt.Signed, Verified: true, Here: true,
+		Copies: t.engine.Holders(crdt.Sales, commit.Dot),
+	}, nil
+}
+
+// payable refuses what cannot be closed with words for people; BuildClose would refuse it too.
+func payable(v receipt.TabView) error {
+	switch {
+	case len(v.Lines) == 0:
+		return refuse(CodeEmpty, "add a line first", "the tab has no lines")
+	case v.Err != nil:
+		return refuseInvalid(v.Err)
+	case v.Due > 0:
+		r := refuse(CodeNotPaid, "enter a payment of what is due, or give it with close", "%d of %d are still to be paid", v.Due, v.Totals.Gross)
+		r.Due = int64(v.Due)
+		return r
+	case v.Due < 0:
+		r := refuse(CodeOverpaid, "only cash gives change", "%d more were paid than the total of %d", -v.Due, v.Totals.Gross)
+		r.Due = int64(v.Due)
+		return r
+	}
+	return nil
+}
+
+func refuseClose(err error) error {
+	switch {
+	case errors.Is(err, receipt.ErrTooMany):
+		return refuse(CodeTooManyLines, "move some lines to another tab", "%v", err)
+	case errors.Is(err, receipt.ErrNotPaid):
+		return refuse(CodeNotPaid, "enter a payment of what is due", "%v", err)
+	}
+	return err
+}
+
+// closing puts together what the receipt says beside the tab.
+func (t *Till) closing(ctx context.Context, v receipt.TabView, user string) (receipt.Closing, error) {
+	now := time.Now()
+	day, settings, err := t.today(ctx, now)
+	if err != nil {
+		return receipt.Closing{}, err
+	}
+	local, err := t.local(settings, now)
+	if err != nil {
+		return receipt.Closing{}, err
+	}
+	if v.Currency != "" && v.Currency != settings.Money.Currency {
+		return receipt.Closing{}, refuse(CodeCurrency, "", "the lines are in %s, the shop sells in %s", v.Currency, settings.Money.Currency)
+	}
+	return receipt.Closing{
+		Shop:    docShop(t.id.Shop, settings),
+		Till:    receipt.DocTill{ID: t.id.Till, Name: t.roster.name(t.id.Till), Serial: t.id.Till.String(), Software: software(t.o.Version)},
+		Replica: t.id.Replica, Series: t.series.Prefix(),
+		Closed: local.Format(time.RFC3339), BusinessDay: day, ClockTrusted: true, User: user,
+		Time: func(ms int64) string { return time.UnixMilli(ms).In(local.Location()).Format(time.RFC3339) },
+		Sign: func(document []byte) (receipt.Signed, error) { return receipt.Sign(t.key, document) },
+	}, nil
+}
+
+func docShop(id crdt.ShopID, s shop.Settings) receipt.DocShop {
+	b := s.Business
+	return receipt.DocShop{
+		ID: id, Name: or(b.Name, s.Shop.Name), TaxID: b.TaxNumber, VATID: b.VATID,
+		Address: receipt.DocAddress{Street: b.Street, Postcode: b.Postcode, Town: b.Town, Country: b.Country},
+	}
+}
+
+func software(version string) string {
+	if version == "" {
+		return "tillmesh"
+	}
+	return fmt.Sprintf("tillmesh %s", version)
+}

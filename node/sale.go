@@ -1,0 +1,427 @@
+package node
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/tillmesh/tillmesh/crdt"
+	"github.com/tillmesh/tillmesh/crdt/catalog"
+	"github.com/tillmesh/tillmesh/crdt/receipt"
+	"github.com/tillmesh/tillmesh/crdt/shop"
+	"github.com/tillmesh/tillmesh/node/book"
+)
+
+func newObjectID() (id crdt.ObjectID) {
+	_, _ = rand.Read(id[:]) // never fails: the program ends before it would
+	return id
+}
+
+func salesKey(typ string, id crdt.ObjectID) crdt.Key {
+	return crdt.Key{Scope: crdt.Sales, Type: typ, Object: id}
+}
+
+// TabView is a tab as this till shows it.
+type TabView struct {
+	State   string // one of the book's states, or StateClosed
+	Receipt string // number of the receipt that closed it
+	receipt.TabView
+}
+
+// StateClosed is the state of a tab that a receipt closed.
+const StateClosed = "closed"
+
+// Tab returns a tab. Of a closed one only its ID and the number of its receipt are known; the receipt has the rest.
+func (t *Till) Tab(ctx context.Context, id crdt.ObjectID) (TabView, error) {
+	if v, state, ok := t.book.Tab(id); ok {
+		return TabView{State: string(state), TabView: v}, nil
+	}
+	by, err := t.closedBy(ctx, id)
+	if err != nil {
+		return TabView{}, err
+	}
+	if by == "" {
+		return TabView{}, refuse(CodeNoTab, "list the open tabs with GET /api/v1/tabs", "there is no tab %v", id)
+	}
+	return TabView{State: StateClosed, Receipt: by, TabView: receipt.TabView{ID: id}}, nil
+}
+
+// closedBy returns the number of the receipt that closed a tab, "" if none did.
+func (t *Till) closedBy(ctx context.Context, tab crdt.ObjectID) (string, error) {
+	obj, err := t.store.Object(ctx, salesKey(receipt.TypeTab, tab))
+	if err != nil || !obj.Gone {
+		return "", err
+	}
+	r, err := t.receipt(ctx, obj.By)
+	if errors.Is(err, ErrNotFound) {
+		return obj.By.String(), nil
+	}
+	return r.Number, err
+}
+
+// openTab returns the view of a tab that can be changed, or why it cannot.
+func (t *Till) openTab(ctx context.Context, id crdt.ObjectID) (receipt.TabView, error) {
+	v, _, ok := t.book.Tab(id)
+	if ok {
+		return v, nil
+	}
+	return v, t.notOpen(ctx, id)
+}
+
+func (t *Till) notOpen(ctx context.Context, id crdt.ObjectID) error {
+	by, err := t.closedBy(ctx, id)
+	switch {
+	case err != nil:
+		return err
+	case by != "":
+		r := refuse(CodeTabClosed, "open a new tab", "the tab was closed with receipt %s", by)
+		r.Ref = by
+		return r
+	}
+	return refuse(CodeNoTab, "list the open tabs with GET /api/v1/tabs", "there is no tab %v", id)
+}
+
+// OpenTab opens a tab on this till. Opening the same ID again returns the tab as it is.
+func (t *Till) OpenTab(ctx context.Context, n NewTab) (TabView, error) {
+	if n.ID.IsZero() {
+		n.ID = newObjectID()
+	}
+	defer t.tabs.own(n.ID)()
+	if _, _, ok := t.book.Tab(n.ID); ok {
+		return t.Tab(ctx, n.ID)
+	}
+	obj, err := t.store.Object(ctx, salesKey(receipt.TypeTab, n.ID))
+	if err != nil {
+		return TabView{}, err
+	}
+	if obj.Gone {
+		return TabView{}, t.notOpen(ctx, n.ID)
+	}
+	edit := receipt.TabEdit{Head: &receipt.Head{Name: n.Name, OpenedMS: time.Now().UnixMilli(), Till: t.id.Till, User: n.User, Shared: n.Shared}}
+	if n.Note != "" {
+		edit.Note = &receipt.Note{Text: n.Note}
+	}
+	if n.Customer != "" {
+		edit.Customer = &receipt.Customer{Name: n.Customer}
+	}
+	pieces, err := receipt.EditTab(n.ID, obj, edit)
+	if err != nil {
+		return TabView{}, refuseInvalid(err)
+	}
+	if _, err := t.commit(ctx, crdt.Sales, receipt.Schema, pieces); err != nil {
+		return TabView{}, err
+	}
+	t.stats.TabsOpened.Add(1)
+	t.touch(n.ID)
+	return t.Tab(ctx, n.ID)
+}
+
+// refuseInvalid turns an error about a value into a refusal.
+func refuseInvalid(err error) error {
+	code := CodeText
+	switch {
+	case errors.Is(err, receipt.ErrOverflow):
+		code = CodeOverflow
+	case errors.Is(err, receipt.ErrQuantity):
+		code = CodeQuantity
+	case errors.Is(err, receipt.ErrDiscount):
+		code = CodeDiscount
+	case errors.Is(err, crdt.ErrUpdateNeeded):
+		code = CodeUpdateNeeded
+	case errors.Is(err, receipt.ErrInvalid), errors.Is(err, receipt.ErrRate):
+	default:
+		return err
+	}
+	return refuse(code, "", "%v", err)
+}
+
+// Tabs lists the open tabs of all tills, the oldest first.
+func (t *Till) Tabs(context.Context) []book.Summary { return t.book.Tabs() }
+
+// Cases lists what people have to decide about sales.
+func (t *Till) Cases(context.Context) []book.Case { return t.book.Cases() }
+
+// today returns the business day and the settings it follows from.
+func (t *Till) today(ctx context.Context, at time.Time) (string, shop.Settings, error) {
+	s, err := t.Settings(ctx)
+	if err != nil {
+		return "", s, err
+	}
+	local, err := t.local(s, at)
+	if err != nil {
+		return "", s, err
+	}
+	return s.Day.BusinessDay(local), s, nil
+}
+
+func (t *Till) local(s shop.Settings, at time.Time) (time.Time, error) {
+	zone, err := time.LoadLocation(s.Day.Zone)
+	if err != nil {
+		return at, hint(fmt.Errorf("time zone of the shop: %w", err), "set a time zone such as Europe/Berlin with PUT /api/v1/settings")
+	}
+	return at.In(zone), nil
+}
+
+// AddLines puts lines on a tab, all or none. Several may add to the same tab at the same time. A line whose ID is there
+// already is not added again.
+func (t *Till) AddLines(ctx context.Context, tab crdt.ObjectID, list []NewLine) ([]crdt.ObjectID, TabView, error) {
+	defer t.tabs.share(tab)()
+	count, ok := t.book.LineCount(tab)
+	if !ok {
+		return nil, TabView{}, t.notOpen(ctx, tab)
+	}
+	if count+len(list) > receipt.MaxLines {
+		return nil, TabView{}, refuse(CodeTooManyLines, "close this tab and open another one", "a tab has at most %d lines; this one has %d", receipt.MaxLines, count)
+	}
+	now := time.Now()
+	day, settings, err := t.today(ctx, now)
+	if err != nil {
+		return nil, TabView{}, err
+	}
+	var pieces []crdt.Piece
+	ids := make([]crdt.ObjectID, len(list))
+	for i := range list {
+		n := &list[i]
+		if n.ID.IsZero() {
+			n.ID = newObjectID()
+		}
+		ids[i] = n.ID
+		if at, there := t.book.Line(n.ID); there {
+			if at != tab {
+				return nil, TabView{}, refuse(CodeExists, "use a new ID", "line %v is on another tab", n.ID)
+			}
+			continue
+		}
+		l, err := t.line(ctx, n, day, settings)
+		if err != nil {
+			return nil, TabView{}, err
+		}
+		l.Till, l.User, l.MS = t.id.Till, n.User, now.UnixMilli()
+		p, err := receipt.NewLine(n.ID, tab, l)
+		if err != nil {
+			return nil, TabView{}, refuseInvalid(err)
+		}
+		pieces = append(pieces, p...)
+	}
+	if len(pieces) > 0 {
+		if err := t.commitSplit(ctx, crdt.Sales, receipt.Schema, pieces); err != nil {
+			return nil, TabView{}, err
+		}
+		t.stats.LinesAdded.Add(uint64(len(pieces) / 2))
+		t.touch(tab)
+	}
+	v, err := t.Tab(ctx, tab)
+	return ids, v, err
+}
+
+// line makes the snapshot of what is sold: everything as it is now, so that no later change reaches it.
+func (t *Till) line(ctx context.Context, n *NewLine, day string, s shop.Settings) (receipt.Line, error) {
+	l := receipt.Line{Quantity: n.Quantity, Takeaway: n.Away, Case: receipt.SaleCase, Modifiers: n.Texts, Currency: s.Money.Currency}
+	var taxID crdt.ObjectID
+	if n.Open != nil {
+		l.Name, l.UnitPrice, taxID = n.Open.Name, n.Open.Price, n.Open.Tax
+	} else {
+		a, err := t.Article(ctx, n.Article)
+		switch {
+		case errors.Is(err, ErrNotFound):
+			return l, refuse(CodeUnknownArticle, "create the article first, or sell an open item with name, price and tax", "there is no article %v", n.Article)
+		case err != nil:
+			return l, err
+		case a.Life.Archived:
+			return l, refuse(CodeArchived, "sell another article, or bring it back with PUT /api/v1/articles", "article %q was archived", a.Names.In(catalog.DefaultLanguage))
+		}
+		p, err := a.PriceOn(day)
+		if errors.Is(err, catalog.ErrNoPrice) {
+			return l, refuse(CodeNoPrice, "give the article a price that begins today or earlier", "article %q has no price on %s", a.Names.In(catalog.DefaultLanguage), day)
+		} else if err != nil {
+			return l, err
+		}
+		if p.Currency != s.Money.Currency {
+			return l, refuse(CodeCurrency, "give the article a price in the currency of the shop", "the price of %q is in %s, the shop sells in %s",
+				a.Names.In(catalog.DefaultLanguage), p.Currency, s.Money.Currency)
+		}
+		if !p.Decimals && n.Quantity%1000 != 0 {
+			return l, refuse(CodeQuantity, "send whole pieces: 1000, 2000, …", "article %q is sold in whole pieces", a.Names.In(catalog.DefaultLanguage))
+		}
+		list := receipt.Amount(p.Amount)
+		l.Article, l.Number, l.Name, l.Short = n.Article, a.Codes.PLU, a.Names.In(catalog.DefaultLanguage), a.Names.Receipt[catalog.DefaultLanguage]
+		l.Unit, l.UnitPrice, l.ListPrice, l.Group, taxID = p.Unit, list, &list, a.Place.Group, p.TaxFor(n.Away)
+		if len(a.Codes.Barcodes) > 0 {
+			l.GTIN = a.Codes.Barcodes[0]
+		}
+		if !l.Group.IsZero() {
+			if g, err := t.Group(ctx, l.Group); err == nil {
+				l.GroupName = g.Names.In(catalog.DefaultLanguage)
+			} else if !errors.Is(err, ErrNotFound) {
+				return l, err
+			}
+		}
+	}
+	if n.UnitPrice != nil {
+		l.Overridden = n.Open == nil && *n.UnitPrice != l.UnitPrice
+		l.UnitPrice = *n.UnitPrice
+	}
+	tax, err := t.tax(ctx, taxID)
+	if errors.Is(err, ErrNotFound) {
+		return l, refuse(CodeNoPrice, "name a tax that exists: GET /api/v1/taxes", "there is no tax %v", taxID)
+	} else if err != nil {
+		return l, err
+	}
+	rate, err := tax.RateOn(day)
+	if errors.Is(err, catalog.ErrNoRate) {
+		return l, refuse(CodeNoPrice, "give the tax a rate that begins today or earlier", "tax %q has no rate on %s", tax.Names.In(catalog.DefaultLanguage), day)
+	} else if err != nil {
+		return l, err
+	}
+	l.Tax = receipt.TaxRef{ID: taxID, Rate: receipt.Rate(rate.BasisPoints)}
+	if rate.FiscalKey != 0 {
+		l.Tax.Key = fmt.Sprint(rate.FiscalKey)
+	}
+	return l, nil
+}
+
+// onTab checks that a line is on an open tab.
+func (t *Till) onTab(ctx context.Context, tab, line crdt.ObjectID) (receipt.LineView, error) {
+	v, err := t.openTab(ctx, tab)
+	if err != nil {
+		return receipt.LineView{}, err
+	}
+	for _, l := range v.Lines {
+		if l.ID == line {
+			return l, nil
+		}
+	}
+	return receipt.LineView{}, refuse(CodeNoLine, "look at the lines with GET /api/v1/tabs/{id}", "there is no line %v on the tab", line)
+}
+
+// VoidLine takes a line back, or part of it.
+func (t *Till) VoidLine(ctx context.Context, tab, line crdt.ObjectID, n NewVoid) (TabView, error) {
+	defer t.tabs.own(tab)()
+	l, err := t.onTab(ctx, tab, line)
+	if err != nil {
+		return TabView{}, err
+	}
+	whole := max(l.Line.Quantity, -l.Line.Quantity)
+	if left := whole - l.Voided; n.Quantity > left || left == 0 {
+		return TabView{}, refuse(CodeQuantity, "", "of this line %d thousandths are left", left)
+	}
+	pieces, err := receipt.NewVoid(newObjectID(), receipt.Void{Line: line, Quantity: n.Quantity, Reason: n.Reason, User: n.User,
+		Till: t.id.Till, MS: time.Now().UnixMilli()})
+	return t.change1(ctx, tab, pieces, err)
+}
+
+// Discount sets, changes or removes a discount on a line, or on the tab if line is zero.
+func (t *Till) Discount(ctx context.Context, tab, line crdt.ObjectID, n NewDiscount) (TabView, error) {
+	defer t.tabs.own(tab)()
+	d := receipt.Discount{Target: tab, On: receipt.OnTab, Kind: receipt.DiscountAmount, Amount: n.Amount, Reason: n.Reason, User: n.User,
+		Till: t.id.Till, MS: time.Now().UnixMilli()}
+	if n.Percent {
+		d.Kind, d.Percent, d.Amount = receipt.DiscountPercent, n.Rate, 0
+	}
+	v, err := t.openTab(ctx, tab)
+	if err != nil {
+		return TabView{}, err
+	}
+	limit := max(v.Totals.Gross, -v.Totals.Gross)
+	for _, x := range v.Discounts {
+		if x.ID == d.ID() {
+			limit += max(x.Amount, -x.Amount)
+		}
+	}
+	if !line.IsZero() {
+		l, err := t.onTab(ctx, tab, line)
+		if err != nil {
+			return TabView{}, err
+		}
+		d.Target, d.On = line, receipt.OnLine
+		limit = max(l.Total.Base, -l.Total.Base)
+	}
+	if d.Amount > limit {
+		return TabView{}, refuse(CodeDiscount, "give a smaller discount", "a discount of %d is more than the %d it reduces", d.Amount, limit)
+	}
+	obj, err := t.store.Object(ctx, salesKey(receipt.TypeDiscount, d.ID()))
+	if err != nil {
+		return TabView{}, err
+	}
+	pieces, err := receipt.EditDiscount(obj, d)
+	return t.change1(ctx, tab, pieces, err)
+}
+
+// change1 writes the pieces of one change of a tab and returns the tab after it.
+func (t *Till) change1(ctx context.Context, tab crdt.ObjectID, pieces []crdt.Piece, err error) (TabView, error) {
+	if err != nil {
+		return TabView{}, refuseInvalid(err)
+	}
+	if len(pieces) > 0 {
+		if _, err := t.commit(ctx, crdt.Sales, receipt.Schema, pieces); err != nil {
+			return TabView{}, err
+		}
+		t.touch(tab)
+	}
+	return t.Tab(ctx, tab)
+}
+
+// paymentTypes are the types of DSFinV-K that a payment may have.
+var paymentTypes = map[string]bool{
+	receipt.CashType: true, "Unbar": true, "ECKarte": true, "Kreditkarte": true, "ElZahlungsdienstleister": true, "Guthabenkarte": true,
+}
+
+func (t *Till) payment(tab crdt.ObjectID, n NewPayment) (receipt.Payment, error) {
+	if !paymentTypes[n.Type] {
+		return receipt.Payment{}, refuse(CodePayment, "use Bar, ECKarte, Kreditkarte, Unbar, ElZahlungsdienstleister or Guthabenkarte",
+			"%.40q is no type of payment", n.Type)
+	}
+	if n.Amount == 0 {
+		return receipt.Payment{}, refuse(CodeAmount, "send the amount in minor units", "a payment of 0")
+	}
+	p := receipt.Payment{Tab: tab, Type: n.Type, Name: n.Name, Amount: n.Amount, Tendered: n.Tendered, User: n.User, Till: t.id.Till, MS: time.Now().UnixMilli()}
+	if err := p.Check(); err != nil {
+		if errors.Is(err, receipt.ErrOverflow) {
+			return p, refuseInvalid(err)
+		}
+		return p, refuse(CodeAmount, "", "%v", err)
+	}
+	return p, nil
+}
+
+// Pay enters a payment for a tab. Only the till that holds the tab takes payment for it.
+func (t *Till) Pay(ctx context.Context, tab crdt.ObjectID, n NewPayment) (Paid, error) {
+	if n.ID.IsZero() {
+		n.ID = newObjectID()
+	}
+	if err := t.mustHold(ctx, tab, n.User); err != nil {
+		return Paid{}, err
+	}
+	defer t.tabs.own(tab)()
+	v, err := t.openTab(ctx, tab)
+	if err != nil {
+		return Paid{}, err
+	}
+	for _, p := range v.Payments {
+		if p.ID == n.ID {
+			return Paid{ID: n.ID, Due: v.Due, Change: v.Change}, nil
+		}
+	}
+	p, err := t.payment(tab, n)
+	if err != nil {
+		return Paid{}, err
+	}
+	if p.Type != receipt.CashType && p.Amount > v.Due {
+		return Paid{}, refuse(CodeOverpaid, "only cash gives change", "%d are due, %d were sent", v.Due, p.Amount)
+	}
+	pieces, err := receipt.NewPayment(n.ID, p, "")
+	if err != nil {
+		return Paid{}, refuseInvalid(err)
+	}
+	change := t.change(crdt.Sales, receipt.Schema, pieces, nil)
+	change.Urgent = true
+	if _, err := t.engine.Commit(ctx, change); err != nil {
+		return Paid{}, err
+	}
+	t.stats.PaymentsTaken.Add(1)
+	t.touch(tab)
+	v, err = t.openTab(ctx, tab)
+	return Paid{ID: n.ID, Due: v.Due, Change: v.Change}, err
+}
