@@ -21,7 +21,7 @@ var (
 )
 
 // stock gives the shop one article for 3,40 with 19 %.
-func stock(t *testing.T, by *running) {
+func stock(t testing.TB, by *running) {
 	t.Helper()
 	require.NoError(t, by.EditTax(t.Context(), taxID, catalog.TaxEdit{Names: &vat19,
 		Rates: map[string]catalog.Rate{catalog.DayOne: {BasisPoints: 1900, FiscalKey: 1}}}))

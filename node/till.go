@@ -148,6 +148,16 @@ func listen(addr string) (net.Listener, error) {
 
 // openStore opens the store and the record beside it, and compares them before anything is written.
 func (t *Till) openStore(ctx context.Context) error {
+	// The record first: without it there is doubt, and the store is not even opened.
+	water, payload, err := highwater.Open(filepath.Join(t.o.Data, fileHighWater))
+	if err != nil {
+		return doubt(fmt.Errorf("%w: %w", store.ErrDoubt, err))
+	}
+	t.water = water
+	rec, err := store.DecodeRecord(payload)
+	if err != nil {
+		return doubt(fmt.Errorf("%w: %w", store.ErrDoubt, err))
+	}
 	rowStore, report, err := badger.Open(badger.Options{Dir: filepath.Join(t.o.Data, dirStore), Log: t.log})
 	switch {
 	case errors.Is(err, rows.ErrInUse):
@@ -161,6 +171,10 @@ func (t *Till) openStore(ctx context.Context) error {
 	if report.FailedBefore > 0 {
 		t.log.Warn("the store could not be opened before", "times", report.FailedBefore)
 	}
+	// The engine reads damaged tables without an error and shows less than there is; nothing is sold on that.
+	if err := rowStore.Verify(ctx); err != nil {
+		return hint(fmt.Errorf("%w: %w", store.ErrDoubt, err), "the other tills hold what this one had: move the directory aside and join anew")
+	}
 	st, err := store.Open(ctx, rowStore)
 	if err != nil {
 		return err
@@ -171,15 +185,6 @@ func (t *Till) openStore(ctx context.Context) error {
 	}
 	if id != (store.Identity{Shop: t.id.Shop, Till: t.id.Till, Replica: t.id.Replica}) {
 		return doubt(fmt.Errorf("%w: it belongs to another till or lineage than identity.json says", store.ErrDoubt))
-	}
-	water, payload, err := highwater.Open(filepath.Join(t.o.Data, fileHighWater))
-	if err != nil {
-		return doubt(fmt.Errorf("%w: %w", store.ErrDoubt, err))
-	}
-	t.water = water
-	rec, err := store.DecodeRecord(payload)
-	if err != nil {
-		return doubt(fmt.Errorf("%w: %w", store.ErrDoubt, err))
 	}
 	if err := st.Check(ctx, rec, id.Replica); err != nil {
 		return doubt(err)

@@ -30,14 +30,14 @@ type running struct {
 	stop func()
 }
 
-func logTo(t *testing.T) *slog.Logger {
+func logTo(t testing.TB) *slog.Logger {
 	if !testing.Verbose() {
 		return slog.New(slog.DiscardHandler)
 	}
 	return slog.New(slog.NewTextHandler(t.Output(), nil))
 }
 
-func run(t *testing.T, data string, peers ...string) *running {
+func run(t testing.TB, data string, peers ...string) *running {
 	t.Helper()
 	till, err := node.Open(t.Context(), node.Options{Data: data, Listen: "127.0.0.1:0", NoMDNS: true, Peers: peers, Version: "test", Log: logTo(t)})
 	require.NoError(t, err)
@@ -59,7 +59,7 @@ func run(t *testing.T, data string, peers ...string) *running {
 }
 
 // found makes a shop with one till, not running.
-func found(t *testing.T) string {
+func found(t testing.TB) string {
 	t.Helper()
 	data := filepath.Join(t.TempDir(), "kasse1")
 	_, err := node.Found(t.Context(), node.FoundOptions{Data: data, Shop: "Café Mitte", Name: "Kasse 1"})

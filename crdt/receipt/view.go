@@ -22,6 +22,7 @@ type Part struct {
 	ID     crdt.ObjectID
 	Object *crdt.Object // nil: nobody wrote it
 	Item   []byte       // raw bytes of the item that came with the lowest dot; nil for types without one
+	Line   *Line        // what Item says, if the caller parsed it before; nil: it is parsed
 }
 
 // Parts is everything a tab consists of. The caller decides which lines are on which tab, by [Locate]; voids and
@@ -57,7 +58,7 @@ type TabView struct {
 
 	ChangedMS  int64 // highest stamp of all parts, Unix milliseconds
 	Conflicts  []Conflict
-	Problems   []Problem  // for people; nothing stops because of them but what Err says
+	Problems   []Problem  // for people, with IDs in their paths; nothing stops because of them but what Err says
 	Supersedes Supersedes // what a closing of this view takes with it
 	Err        error      // why the tab cannot be closed as it is, nil if it only has to be paid
 }
@@ -173,7 +174,11 @@ func (b *viewer) lines(parts []Part) {
 	b.v.Lines = make([]LineView, 0, len(parts))
 	for _, p := range parts {
 		l := LineView{ID: p.ID}
-		l.Line, l.Err = ParseLine(p.Item)
+		if p.Line != nil {
+			l.Line = *p.Line
+		} else {
+			l.Line, l.Err = ParseLine(p.Item)
+		}
 		loc, err := shown(p.Object, RegisterLocation, ParseLocation)
 		if l.Tab = loc.Tab; err != nil {
 			b.trouble(ProblemUnreadable, "/lines", p.ID, fmt.Errorf("line %v: %w", p.ID, err))

@@ -72,8 +72,8 @@ func (b *Book) Load(objects []Stored) {
 			l.doc = d
 			b.placeLine(l)
 		case receipt.TypeVoid, receipt.TypeDiscount, receipt.TypePayment:
-			x := &leaf{doc: d, typ: s.Type}
-			b.leaves[s.ID] = x
+			x := b.leaf(s.Type, s.ID)
+			x.doc = d
 			b.placeLeaf(x)
 		case receipt.TypeReceipt:
 			if s.Item != nil && len(s.Object.Items) > 0 {
@@ -231,18 +231,18 @@ func (b *Book) placeLine(l *line) {
 }
 
 func (b *Book) leafPiece(out []Change, from crdt.Origin, i int, p *crdt.Piece) []Change {
-	x := b.leaves[p.Object]
-	if x == nil {
-		x = &leaf{doc: doc{id: p.Object}, typ: p.Type}
-		b.leaves[p.Object] = x
-	}
+	x := b.leaf(p.Type, p.Object)
 	if x.typ != p.Type || !b.take(&x.doc, from, i, p) { // one ID for two types is nobody's document
 		return out
 	}
 	b.placeLeaf(x)
-	ch := Change{Kind: KindTab, What: map[string]string{
-		receipt.TypeVoid: Voided, receipt.TypeDiscount: Discounted, receipt.TypePayment: Paid,
-	}[x.typ]}
+	ch := Change{Kind: KindTab, What: Voided}
+	switch x.typ {
+	case receipt.TypeDiscount:
+		ch.What = Discounted
+	case receipt.TypePayment:
+		ch.What = Paid
+	}
 	if x.line != nil {
 		ch.Line, ch.Tab = x.line.id, b.touch(x.line.tab)
 	} else {
@@ -255,30 +255,35 @@ func (b *Book) leafPiece(out []Change, from crdt.Origin, i int, p *crdt.Piece) [
 func (b *Book) placeLeaf(x *leaf) {
 	var on *line
 	var at *tab
-	x.err = nil
-	switch {
-	case x.typ == receipt.TypeVoid && x.hasItem():
-		var v receipt.Void
-		if v, x.err = receipt.ParseVoid(x.raw); x.err == nil {
-			on = b.line(v.Line)
-		}
-	case x.typ == receipt.TypePayment && x.hasItem():
-		var p receipt.Payment
-		if p, x.err = receipt.ParsePayment(x.raw); x.err == nil {
-			at = b.tab(p.Tab)
-		}
-	case x.typ == receipt.TypeDiscount:
-		var d receipt.Discount
-		if raw := x.obj.Value(receipt.RegisterValue); raw == nil {
-			break
-		} else if d, x.err = receipt.ParseDiscount(raw); x.err != nil {
-			break
-		}
-		if d.On == receipt.OnTab {
-			at = b.tab(d.Target)
+	var target crdt.ObjectID
+	var onTab bool
+	if target, onTab, x.err = targetOf(x); !target.IsZero() {
+		if onTab {
+			at = b.tab(target)
 		} else {
-			on = b.line(d.Target)
+			on = b.line(target)
 		}
 	}
 	b.hang(x, on, at)
+}
+
+// targetOf reads what a leaf is on; zero if the part of it that says so is not here.
+func targetOf(x *leaf) (target crdt.ObjectID, onTab bool, err error) {
+	if x.typ == receipt.TypeDiscount {
+		raw := x.obj.Value(receipt.RegisterValue)
+		if raw == nil {
+			return target, false, nil
+		}
+		d, err := receipt.ParseDiscount(raw)
+		return d.Target, d.On == receipt.OnTab, err
+	}
+	if !x.hasItem() {
+		return target, false, nil
+	}
+	if x.typ == receipt.TypePayment {
+		p, err := receipt.ParsePayment(x.raw)
+		return p.Tab, true, err
+	}
+	v, err := receipt.ParseVoid(x.raw)
+	return v.Line, false, err
 }

@@ -36,6 +36,22 @@ type doc struct {
 
 func (d *doc) part() receipt.Part { return receipt.Part{ID: d.id, Object: d.obj, Item: d.raw} }
 
+// part returns the line with its item parsed, which is done once.
+func (l *line) part() receipt.Part {
+	p := l.doc.part()
+	if len(l.raw) == 0 {
+		return p
+	}
+	if l.of != &l.raw[0] {
+		l.parsed, l.of = nil, &l.raw[0]
+		if v, err := receipt.ParseLine(l.raw); err == nil {
+			l.parsed = &v
+		}
+	}
+	p.Line = l.parsed
+	return p
+}
+
 func (d *doc) hasItem() bool { return d.obj != nil && len(d.obj.Items) > 0 }
 
 // tab is a tab, or what hangs on the ID of one that is not here.
@@ -53,8 +69,10 @@ type tab struct {
 // line is a line, or what hangs on the ID of one that is not here.
 type line struct {
 	doc
-	tab    *tab // whose lines it is in; nil while the item or the location is missing
-	at     int  // where in them
+	tab    *tab          // whose lines it is in; nil while the item or the location is missing
+	parsed *receipt.Line // what the item says, once it was read; an item does not change
+	of     *byte         // the item it was read from: another one with a lower dot may take its place
+	at     int           // where in them
 	leaves []*leaf
 }
 
@@ -83,6 +101,15 @@ func (b *Book) line(id crdt.ObjectID) *line {
 		b.lines[id] = l
 	}
 	return l
+}
+
+func (b *Book) leaf(typ string, id crdt.ObjectID) *leaf {
+	x := b.leaves[id]
+	if x == nil {
+		x = &leaf{doc: doc{id: id}, typ: typ}
+		b.leaves[id] = x
+	}
+	return x
 }
 
 // dropTab forgets a tab on which nothing hangs any more.

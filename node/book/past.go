@@ -78,7 +78,7 @@ func (p *past) add(item *crdt.Piece, from crdt.Origin) string {
 	r, err := receipt.ParseReceipt(item.Raw)
 	s := &settled{id: item.Object, from: from}
 	if err == nil {
-		s.number, s.day = r.NumberText(), string([]byte(r.BusinessDay))
+		s.number, s.day = r.NumberText(), r.BusinessDay
 	}
 	for _, o := range item.Objects {
 		switch o.Type {
