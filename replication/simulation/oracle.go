@@ -52,6 +52,10 @@ func (o *oracle) writing(w *world, t *till, ops []replication.Op) {
 		if c.Dot.Seq <= o.last[who] {
 			w.fail("till %d uses number %v of %v again, %v was the last", t.n, c.Dot, c.Scope, o.last[who])
 		}
+		pred, prev := o.head(c.Scope, c.Dot.Replica)
+		if c.Pred != pred || c.Prev != prev || c.Dot.Seq.Boot() == pred.Boot() && c.Dot.Seq != pred+1 {
+			w.fail("till %d writes %v of %v behind %v, the commit before it is %v", t.n, c.Dot, c.Scope, c.Pred, pred)
+		}
 		o.last[who] = c.Dot.Seq
 		r := &record{commit: c, writer: t, unsure: true}
 		o.records = append(o.records, r)
@@ -59,6 +63,16 @@ func (o *oracle) writing(w *world, t *till, ops []replication.Op) {
 		w.note('c', t.n, c.Bytes())
 		w.trace("till %d writes %v of %v", t.n, c.Dot, c.Scope)
 	}
+}
+
+// head returns the last commit that a replica wrote in a scope.
+func (o *oracle) head(scope crdt.Scope, replica crdt.ReplicaID) (seq crdt.Seq, hash crdt.Hash) {
+	for _, r := range slices.Backward(o.records) {
+		if r.commit.Scope == scope && r.commit.Dot.Replica == replica {
+			return r.commit.Dot.Seq, r.commit.Hash()
+		}
+	}
+	return 0, crdt.Hash{}
 }
 
 // forget removes commits that were never written. Their numbers may come again only if nobody can have seen them.
