@@ -95,7 +95,7 @@ var (
 	noRepl     = ban{path: "~/replication/...", why: "documents do not know how they travel"}
 	noMesh     = ban{path: "~/replication/mesh/...", why: "stores, core and simulator know no transport"}
 	noStores   = ban{path: "~/replication/store/...", why: "stores implement the ports, they are not called by name"}
-	noBusiness = ban{path: "~/crdt/...", except: []string{"~/crdt", "~/crdt/codec", "~/crdt/shop", "~/crdt/crdttest"},
+	noBusiness = ban{path: "~/crdt/...", except: []string{"~/crdt", "~/crdt/codec", "~/crdt/document", "~/crdt/shop", "~/crdt/crdttest"},
 		why: "replication moves every document alike and may read only those of the shop"}
 
 	above = []ban{noCommand, noNode, noCloud, noFinding}
@@ -116,7 +116,7 @@ var noTestCode = []ban{
 // document is a package of documents: pure, and none knows another; the node hands over what a line copies.
 func document(path string) room {
 	return room{path: path, clocks: pureClock, never: join(pure, noLibraries, noTestCode, []ban{
-		{path: "~/...", except: []string{"~/crdt", "~/crdt/codec"}, why: "a document knows crdt and nothing else of ours"},
+		{path: "~/...", except: []string{"~/crdt", "~/crdt/codec", "~/crdt/document"}, why: "a document knows crdt and nothing else of ours"},
 	})}
 }
 
@@ -133,6 +133,9 @@ var rooms = []room{
 	})},
 	{path: "~/crdt/codec", clocks: pureClock, never: join(pure, noLibraries, noTestCode, []ban{
 		{path: "~/...", why: "the codec knows bytes, not what they mean"},
+	})},
+	{path: "~/crdt/document", clocks: pureClock, never: join(pure, noLibraries, noTestCode, []ban{
+		{path: "~/...", except: []string{"~/crdt", "~/crdt/codec"}, why: "it knows records and registers, and no document"},
 	})},
 	document("~/crdt/shop"),
 	document("~/crdt/catalog"),

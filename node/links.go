@@ -20,13 +20,10 @@ func (t *Till) serveLink(ctx context.Context, l *mesh.Link) error {
 			t.remembered.Success(l.Peer(), netip.AddrPortFrom(a.Addr().Unmap(), a.Port()), time.Now())
 		}
 	}
-	t.log.Info("link up", "till", l.Peer().Short(), "address", l.RemoteAddr().String(), "dialled", l.Dialled())
-	err := t.engine.Serve(ctx, engine.Conn{
+	return t.engine.Serve(ctx, engine.Conn{
 		ReadWriteCloser: l, Peer: l.Peer(), WriteDeadline: l.SetWriteDeadline,
 		Compress: func() bool { return slow(l.WriteRate()) },
 	})
-	t.log.Info("link down", "till", l.Peer().Short(), "reason", err)
-	return err
 }
 
 // slow reports whether compressing pays: below about 100 MB/s it does.

@@ -33,6 +33,7 @@ type Status struct {
 	Doubt      string
 	FreeBytes  uint64 // on the disk of the data directory
 	OpenTabs   int
+	Receipts   uint64 // of all tills, as many as their highest numbers here say
 	LastNumber string // of this till's series, empty if none yet
 	NextNumber string
 }
@@ -64,6 +65,13 @@ func (t *Till) Status(ctx context.Context) (Status, error) {
 		s.LastNumber = number(t.series.Prefix(), n)
 	}
 	s.Name = t.roster.name(t.id.Till)
+	for _, key := range t.allSeries() {
+		last, err := t.lastNumber(ctx, key)
+		if err != nil {
+			return s, err
+		}
+		s.Receipts += last
+	}
 	s.FreeBytes, err = freeBytes(t.o.Data)
 	if err != nil {
 		t.log.Warn("free space is not known", "error", err)

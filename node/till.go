@@ -161,7 +161,7 @@ func (t *Till) openStore(ctx context.Context) error {
 	rowStore, report, err := badger.Open(badger.Options{Dir: filepath.Join(t.o.Data, dirStore), Log: t.log})
 	switch {
 	case errors.Is(err, rows.ErrInUse):
-		return hint(fmt.Errorf("%s: %w by another process", t.o.Data, err), "stop the till that runs on this directory, or name another one with --data")
+		return hint(fmt.Errorf("%s: %w", t.o.Data, err), "stop the till that runs on this directory, or name another one with --data")
 	case errors.Is(err, rows.ErrNewerFormat):
 		return hint(fmt.Errorf("%s: %w", t.o.Data, err), "run the newer program; nothing was changed")
 	case err != nil:

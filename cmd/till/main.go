@@ -1,4 +1,4 @@
-// Command till is one till of a shop. Its commands are in design order: init, run, invite, join, status, mesh, demo.
+// Command till is one till of a shop: init, run, invite, join, status, mesh, and demo, a whole shop on one machine.
 //
 // What a program may rely on: results go to stdout, everything else to stderr; --json makes both machine readable; the
 // exit code is 0 if it was done, 1 if it failed, 2 if the command line was wrong. An error is one line "till: what

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"time"
 
 	"github.com/tillmesh/tillmesh/node"
 	"github.com/tillmesh/tillmesh/node/api"
@@ -16,6 +17,9 @@ import (
 // environment variable GOMEMLIMIT overrides it.
 const memoryLimit = 48 << 20
 
+// searchTime is how long shops are looked for on the network.
+const searchTime = 4 * time.Second
+
 type runCommand struct {
 	Data      string   `required:"" placeholder:"DIR" help:"Data directory of the till."`
 	HTTP      string   `name:"http" default:"127.0.0.1:8480" placeholder:"HOST:PORT" help:"Where to serve the HTTP interface (${default})."`
@@ -24,6 +28,12 @@ type runCommand struct {
 	Iface     string   `placeholder:"NAME" help:"Look for other tills on this network interface only."`
 	NoMDNS    bool     `name:"no-mdns" help:"Do not look for other tills by multicast."`
 	Peer      []string `placeholder:"HOST:PORT" sep:"none" help:"Where another till takes links; may be repeated."`
+	Host      []string `placeholder:"NAME" sep:"none" help:"Name under which browsers may reach the HTTP interface, besides addresses and localhost; may be repeated."`
+}
+
+// Help is the longer help.
+func (r *runCommand) Help() string {
+	return "The till keeps its memory at about 48 MB; the environment variable GOMEMLIMIT sets another limit."
 }
 
 // Run runs a till until ctx is done.
@@ -42,13 +52,21 @@ func (r *runCommand) Run(ctx context.Context, c *console) error {
 		Version: version, Log: log,
 	})
 	if err != nil {
-		return errors.Join(err, web.Close())
+		err = errors.Join(err, web.Close())
+		if errors.Is(err, node.ErrNoShop) {
+			return errors.Join(err, r.listShops(ctx, c))
+		}
+		return err
+	}
+	handler, err := api.New(till, api.Options{Version: version, Log: log, Hosts: r.Host})
+	if err != nil {
+		return errors.Join(err, web.Close(), till.Close())
 	}
 	place := struct {
 		URL       string `json:"url"`
 		API       string `json:"api"`
 		TokenFile string `json:"token_file"`
-	}{"http://" + web.Addr().String(), "http://" + web.Addr().String() + "/api", client.TokenPath(r.Data)}
+	}{rootURL(web.Addr()), rootURL(web.Addr()) + "/api", client.TokenPath(r.Data)}
 	text := fmt.Sprintf("till runs at %s, its token is in %s\n", place.API, place.TokenFile)
 	if err := c.print(place, text); err != nil {
 		return errors.Join(err, web.Close(), till.Close())
@@ -65,7 +83,27 @@ func (r *runCommand) Run(ctx context.Context, c *console) error {
 		hangUp()
 		ended <- err
 	}()
-	err = serve(serving, web, api.New(till))
+	err = serve(serving, web, handler)
 	stop()
 	return errors.Join(err, <-ended)
+}
+
+// listShops prints the shops on the network that a directory without one could join.
+func (r *runCommand) listShops(ctx context.Context, c *console) error {
+	type shop struct {
+		ID    string `json:"shop_id"`
+		Tills int    `json:"tills"`
+	}
+	found := struct {
+		Found []shop `json:"found"`
+	}{[]shop{}}
+	text := "no shop was found on the network\n"
+	for i, s := range node.FindShops(ctx, r.Iface, r.NoMDNS, searchTime) {
+		found.Found = append(found.Found, shop{s.ID.String(), len(s.Tills)})
+		if i == 0 {
+			text = ""
+		}
+		text += fmt.Sprintf("found on the network: shop %s with %s\n", s.ID, count(len(s.Tills), "till"))
+	}
+	return c.print(found, text)
 }

@@ -13,8 +13,6 @@ import (
 const (
 	headerTimeout = 5 * time.Second
 	idleTimeout   = 2 * time.Minute
-	// bodyTimeout bounds a whole request: a body has at most 1 MiB.
-	bodyTimeout = 30 * time.Second
 	// shutdownTime is how long requests under way may take at the end.
 	shutdownTime = 3 * time.Second
 	// maxHeader bounds the header of a request in bytes.
@@ -40,6 +38,14 @@ func listenHTTP(ctx context.Context, addr string) (net.Listener, error) {
 	return l, nil
 }
 
+// rootURL is where a person on this machine reaches a listener.
+func rootURL(addr net.Addr) string {
+	if tcp, ok := addr.(*net.TCPAddr); ok && tcp.IP.IsUnspecified() {
+		return fmt.Sprintf("http://127.0.0.1:%d", tcp.Port)
+	}
+	return "http://" + addr.String()
+}
+
 // advice is an error that says what to do next.
 type advice struct {
 	error
@@ -55,10 +61,10 @@ func serve(ctx context.Context, l net.Listener, handler http.Handler) error {
 	// Requests outlive ctx: an answer under way shall still be given.
 	base, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
+	// No timeout for a whole request: it would end streams. The handler bounds bodies and answers itself.
 	server := &http.Server{
 		Handler:           endStreams(ctx, handler),
 		ReadHeaderTimeout: headerTimeout,
-		ReadTimeout:       bodyTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeader,
 		BaseContext:       func(net.Listener) context.Context { return base },

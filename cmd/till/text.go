@@ -23,8 +23,8 @@ func statusText(s client.Status, now time.Time) (string, error) {
 	}
 	fmt.Fprintf(&b, "%s: %s (%s), program %s, started %s\n",
 		s.Shop.Name, s.Till.Name, s.Till.Prefix, cmp.Or(s.Version, s.Program, "unknown"), age(s.Since, now))
-	fmt.Fprintf(&b, "%s, %s, next number %s\n",
-		count(int(s.Store.Receipts), "receipt"), count(s.OpenTabs, "open tab"), s.NextNumber)
+	fmt.Fprintf(&b, "%s, %s held here, the next one is %s\n",
+		count(s.OpenTabs, "open tab"), count(int(s.Store.Receipts), "receipt"), s.NextNumber)
 	linked := 0
 	for _, p := range s.Peers {
 		if p.Linked {
@@ -80,6 +80,7 @@ func meshText(m client.Mesh, now time.Time) (string, error) {
 		row := []string{t.Prefix, t.Name, t.State}
 		if t.Self {
 			row = append(row, "this till", "yes", "-", "now")
+			t.Addresses = m.Own
 		} else {
 			state := "not equal yet"
 			if !t.EqualAt.IsZero() {
@@ -101,6 +102,12 @@ func meshText(m client.Mesh, now time.Time) (string, error) {
 		fmt.Fprintf(&b, " on %s", strings.Join(m.Discovery.Interfaces, ", "))
 	}
 	b.WriteString("\n")
+	if m.Gossip.Problem != "" {
+		fmt.Fprintf(&b, "who is alive is not known: %s\n", m.Gossip.Problem)
+	}
+	for _, p := range m.Problems {
+		fmt.Fprintf(&b, "problem: %s\n", p)
+	}
 	for _, name := range slices.Sorted(maps.Keys(m.Counters)) {
 		if n := m.Counters[name]; n > 0 {
 			fmt.Fprintf(&b, "%s: %d\n", strings.ReplaceAll(name, "_", " "), n)

@@ -97,8 +97,10 @@ func TestAWrongTokenSaysWhereTheRightOneIs(t *testing.T) {
 
 func TestSomethingElseOnThePortIsToldFromATill(t *testing.T) {
 	for name, handle := range map[string]http.HandlerFunc{
-		"a page":       func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "<html>", http.StatusNotFound) },
-		"a redirect":   func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "http://127.0.0.1:1/", http.StatusFound) },
+		"a page": func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "<html>", http.StatusNotFound) },
+		"a redirect": func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "http://127.0.0.1:1/", http.StatusFound)
+		},
 		"broken JSON":  func(w http.ResponseWriter, _ *http.Request) { answer(t, w, http.StatusBadRequest, "{") },
 		"foreign JSON": func(w http.ResponseWriter, _ *http.Request) { answer(t, w, http.StatusOK, `[1]`) },
 	} {

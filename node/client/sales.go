@@ -48,6 +48,18 @@ type Totals struct {
 	Gross int64 `json:"gross"`
 	Paid  int64 `json:"paid"`
 	Due   int64 `json:"due"`
+	// Change is what is to be handed back.
+	Change int64       `json:"change"`
+	Rates  []RateTotal `json:"rates"`
+}
+
+// RateTotal is what a tab costs at one tax rate.
+type RateTotal struct {
+	Tax       string `json:"tax"`
+	Rate      int64  `json:"rate"`
+	Gross     int64  `json:"gross"`
+	Net       int64  `json:"net"`
+	TaxAmount int64  `json:"tax_amount"`
 }
 
 // NewLine is a line to add: an article, or an open item. Quantity is in thousandths, zero means one piece.
@@ -93,6 +105,8 @@ type Claim struct {
 	Granted bool   `json:"granted"`
 	// Unreachable says that the holder did not answer, so that the tab was taken over.
 	Unreachable bool `json:"unreachable"`
+	// Reason is why the holder keeps it.
+	Reason string `json:"reason,omitempty"`
 }
 
 // Payment is money for a tab. Type is Bar, ECKarte, Kreditkarte or Unbar; Tendered is what was handed over.
@@ -127,11 +141,12 @@ type Receipt struct {
 	// Document is the canonical document as an object; Canonical its exact bytes.
 	Document  json.RawMessage `json:"document"`
 	Canonical []byte          `json:"canonical"`
-	Hash      string          `json:"hash"`
-	Signature string          `json:"signature"`
-	Key       string          `json:"key"`
-	Verified  bool            `json:"verified"`
-	Copies    Copies          `json:"copies"`
+	// Hash is the SHA-256 of those bytes, hexadecimal.
+	Hash      string `json:"hash"`
+	Signature string `json:"signature"`
+	Key       string `json:"key"`
+	Verified  bool   `json:"verified"`
+	Copies    Copies `json:"copies"`
 }
 
 // Copies says where a receipt is saved.

@@ -18,14 +18,16 @@ type Status struct {
 	Clock Clock      `json:"clock"`
 	Store StoreState `json:"store"`
 	Peers []Peer     `json:"peers"`
-	// Equal says that the state equals that of every linked till. With no link it says nothing.
+	// Equal says that every other active till is linked and holds the same.
 	Equal bool `json:"equal"`
 	// StateHash is the same on two tills exactly when they hold the same.
-	StateHash  string  `json:"state_hash"`
-	Scopes     []Scope `json:"scopes"`
-	Disk       Disk    `json:"disk"`
-	OpenTabs   int     `json:"open_tabs"`
-	NextNumber string  `json:"next_number"`
+	StateHash string  `json:"state_hash"`
+	Scopes    []Scope `json:"scopes"`
+	Disk      Disk    `json:"disk"`
+	OpenTabs  int     `json:"open_tabs"`
+	// NextNumber is what the next receipt gets, LastNumber what the last one got, empty if there is none.
+	NextNumber string `json:"next_number"`
+	LastNumber string `json:"last_number"`
 }
 
 // Named is a thing with an ID and a name.
@@ -57,7 +59,7 @@ type Clock struct {
 	OffsetMS int64 `json:"offset_ms"`
 }
 
-// StoreState is the store in figures. Doubt is why its lineage is in doubt, empty if it is not.
+// StoreState is the store in figures. Receipts counts those that this till closed since its start. Doubt is why its lineage is in doubt, empty if it is not.
 type StoreState struct {
 	Receipts     int64  `json:"receipts"`
 	WaitingBytes int64  `json:"waiting_bytes"`
@@ -90,9 +92,14 @@ type Disk struct {
 // Mesh is the roster of the shop and how its tills are reached.
 type Mesh struct {
 	Tills []MeshTill `json:"tills"`
+	// Own is where this till takes links.
+	Own []string `json:"own_addresses"`
 	// Counters count what was refused, by reason.
 	Counters  map[string]int64 `json:"counters"`
 	Discovery Discovery        `json:"discovery"`
+	Gossip    Gossip           `json:"gossip"`
+	// Problems are those of the roster and of addresses that were given, in words.
+	Problems []string `json:"problems"`
 }
 
 // MeshTill is a till of the roster.
@@ -116,6 +123,13 @@ type MeshTill struct {
 type Discovery struct {
 	MDNS       string   `json:"mdns"`
 	Interfaces []string `json:"interfaces"`
+}
+
+// Gossip is how tills learn who is alive. Problem is why it is not up.
+type Gossip struct {
+	Up      bool   `json:"up"`
+	Address string `json:"address"`
+	Problem string `json:"problem"`
 }
 
 // Invitation admits one till to the shop until it expires.

@@ -33,8 +33,7 @@ func (s *shop) agree(ctx context.Context) (string, error) {
 			return "", s.tills[i].at(fmt.Errorf("its receipts differ from those of %s: %v, not %v", s.tills[0].name, hashes, all[0]))
 		}
 	}
-	return fmt.Sprintf("%s hold the same: %d receipts with the same hashes, every till's numbers without a gap",
-		names(s.tills), receiptsOfPlay), nil
+	return fmt.Sprintf("all tills hold the same %d receipts with the same hashes; no till's numbers have a gap", receiptsOfPlay), nil
 }
 
 // receipts returns the hashes of all receipts of a till by number and checks their signatures and numbers.

@@ -103,11 +103,11 @@ func (s *shop) shareTab(ctx context.Context) (id, text string, err error) {
 		table, first.name, names(others), len(s.tills)), err
 }
 
-// awaitLines waits until a till shows an open tab with so many lines.
+// awaitLines waits until a till shows the tab with at least so many lines.
 func (t *till) awaitLines(ctx context.Context, tab string, lines int) error {
-	return t.await(ctx, fmt.Sprintf("it shows %d lines of %s", lines, table), func(ctx context.Context) (bool, error) {
+	return t.await(ctx, fmt.Sprintf("it shows %s of %s", count(lines, "line"), table), func(ctx context.Context) (bool, error) {
 		seen, err := t.api.Tab(ctx, tab)
-		return len(seen.Lines) == lines, err
+		return len(seen.Lines) >= lines, err
 	})
 }
 
@@ -237,7 +237,7 @@ func (s *shop) cutOff(ctx context.Context) (string, error) {
 // awaitLinked waits until every till has the number of links that want says.
 func (s *shop) awaitLinked(ctx context.Context, want func(*till) int) error {
 	return each(s.tills, func(t *till) error {
-		return t.await(ctx, fmt.Sprintf("it is linked with %d tills", want(t)), func(ctx context.Context) (bool, error) {
+		return t.await(ctx, fmt.Sprintf("it is linked with %s", count(want(t), "till")), func(ctx context.Context) (bool, error) {
 			linked, err := t.linked(ctx)
 			return linked == want(t), err
 		})

@@ -154,12 +154,13 @@ func TestADeadTillLooksDead(t *testing.T) {
 	// Nobody listens on the gossip port of these hosts.
 	d := net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(hosts[0].host.own, 0))}
 	c, err := d.Dial("tcp", netip.AddrPortFrom(hosts[1].host.public, r.port+1).String())
-	require.NoError(t, err)
-	require.NoError(t, c.SetDeadline(time.Now().Add(soon)))
-	err = ping(c)
+	if err == nil {
+		require.NoError(t, c.SetDeadline(time.Now().Add(soon)))
+		err = ping(c)
+		require.NoError(t, c.Close())
+	}
 	require.Error(t, err)
-	require.False(t, errors.Is(err, os.ErrDeadlineExceeded))
-	require.NoError(t, c.Close())
+	require.False(t, errors.Is(err, os.ErrDeadlineExceeded), "at once")
 }
 
 func TestRelaysCarryDatagrams(t *testing.T) {

@@ -11,7 +11,7 @@ import (
 )
 
 // textWidth is where the times stand in the printed play.
-const textWidth = 100
+const textWidth = 112
 
 // line is one thing the demo tells, as JSON.
 type line struct {
@@ -122,4 +122,12 @@ func names(tills []*till) string {
 		return strings.Join(all, "")
 	}
 	return strings.Join(all[:len(all)-1], ", ") + " and " + all[len(all)-1]
+}
+
+// count is a number with its thing: "1 till", "2 tills".
+func count(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
 }

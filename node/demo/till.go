@@ -79,19 +79,23 @@ func (t *till) await(ctx context.Context, what string, holds func(context.Contex
 	defer cancel()
 	pause := time.NewTicker(glance)
 	defer pause.Stop()
+	var last error // of a look that was not cut short
 	for {
 		rung := t.bell.next()
 		ok, err := holds(ctx)
 		if ok && err == nil {
 			return nil
 		}
+		if ctx.Err() == nil {
+			last = err
+		}
 		select {
 		case <-rung:
 		case <-pause.C:
 		case <-t.proc.done:
-			return t.at(fmt.Errorf("it ended by itself while the demo waited until %s: %w", what, errors.Join(t.proc.err, err)))
+			return t.at(fmt.Errorf("it ended by itself while the demo waited until %s: %w", what, errors.Join(t.proc.err, last)))
 		case <-ctx.Done():
-			return t.at(errors.Join(fmt.Errorf("%w until %s", context.Cause(ctx), what), err))
+			return t.at(errors.Join(fmt.Errorf("%w until %s", context.Cause(ctx), what), last))
 		}
 	}
 }
