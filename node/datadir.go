@@ -137,6 +137,12 @@ func writeIdentity(dir string, id identityFile, key ed25519.PrivateKey, random i
 	)
 }
 
+// BelongsToShop reports whether a directory holds the data of a till.
+func BelongsToShop(dir string) bool {
+	_, err := os.Stat(filepath.Join(dir, fileIdentity))
+	return err == nil
+}
+
 // readIdentity reads what writeIdentity wrote; ErrNoShop if the directory is empty or missing.
 func readIdentity(dir string) (id identityFile, key ed25519.PrivateKey, token string, err error) {
 	b, err := os.ReadFile(filepath.Join(dir, fileIdentity))

@@ -140,8 +140,37 @@ func refuseInvalid(err error) error {
 // Tabs lists the open tabs of all tills, the oldest first.
 func (t *Till) Tabs(context.Context) []book.Summary { return t.book.Tabs() }
 
-// Cases lists what people have to decide about sales.
-func (t *Till) Cases(context.Context) []book.Case { return t.book.Cases() }
+// Cases lists what people have to decide about sales. What the book no longer remembers the receipts of is looked up:
+// parts that merely came before what they belong to are no case.
+func (t *Till) Cases(ctx context.Context) ([]book.Case, error) {
+	all := t.book.Cases()
+	out := all[:0]
+	for _, c := range all {
+		if len(c.Receipts) > 0 || c.Kind == book.CaseUnreadable {
+			out = append(out, c)
+			continue
+		}
+		key := salesKey(receipt.TypeTab, c.Tab)
+		if c.Tab.IsZero() {
+			key = salesKey(receipt.TypeLine, c.Target)
+		}
+		obj, err := t.store.Object(ctx, key)
+		if err != nil {
+			return nil, err
+		}
+		if !obj.Gone {
+			continue
+		}
+		c.Receipts, c.Numbers = []crdt.ObjectID{obj.By}, []string{""}
+		if r, err := t.receipt(ctx, obj.By); err == nil {
+			c.Numbers[0] = r.Number
+		} else if !errors.Is(err, ErrNotFound) {
+			return nil, err
+		}
+		out = append(out, c)
+	}
+	return out, nil
+}
 
 // today returns the business day and the settings it follows from.
 func (t *Till) today(ctx context.Context, at time.Time) (string, shop.Settings, error) {
@@ -303,11 +332,19 @@ func (t *Till) VoidLine(ctx context.Context, tab, line crdt.ObjectID, n NewVoid)
 	if err != nil {
 		return TabView{}, err
 	}
+	if n.ID.IsZero() {
+		n.ID = newObjectID()
+	}
+	for _, v := range l.Voids {
+		if v.ID == n.ID {
+			return t.Tab(ctx, tab) // a repeated request
+		}
+	}
 	whole := max(l.Line.Quantity, -l.Line.Quantity)
 	if left := whole - l.Voided; n.Quantity > left || left == 0 {
 		return TabView{}, refuse(CodeQuantity, "", "of this line %d thousandths are left", left)
 	}
-	pieces, err := receipt.NewVoid(newObjectID(), receipt.Void{Line: line, Quantity: n.Quantity, Reason: n.Reason, User: n.User,
+	pieces, err := receipt.NewVoid(n.ID, receipt.Void{Line: line, Quantity: n.Quantity, Reason: n.Reason, User: n.User,
 		Till: t.id.Till, MS: time.Now().UnixMilli()})
 	return t.change1(ctx, tab, pieces, err)
 }

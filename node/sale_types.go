@@ -35,6 +35,7 @@ type OpenItem struct {
 
 // NewVoid says what part of a line does not count; quantity 0 means all of it.
 type NewVoid struct {
+	ID           crdt.ObjectID // zero: chosen by the till
 	Quantity     receipt.Quantity
 	Reason, User string
 }

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	_ "time/tzdata" // the time zone of the shop is known on machines without that data, too
 )
 
 // version is set by the build.

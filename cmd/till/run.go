@@ -42,21 +42,25 @@ func (r *runCommand) Run(ctx context.Context, c *console) error {
 		debug.SetMemoryLimit(memoryLimit)
 	}
 	log := c.logger(slog.LevelInfo)
+	// Libraries that know only the standard log write into ours.
+	slog.SetDefault(log)
 	// The port first: whether it is free is known at once, and nothing was opened yet.
 	web, err := listenHTTP(ctx, r.HTTP)
 	if err != nil {
 		return err
 	}
-	till, err := node.Open(ctx, node.Options{
-		Data: r.Data, Listen: r.Listen, Advertise: r.Advertise, Iface: r.Iface, NoMDNS: r.NoMDNS, Peers: r.Peer,
-		Version: version, Log: log,
-	})
-	if err != nil {
-		err = errors.Join(err, web.Close())
-		if errors.Is(err, node.ErrNoShop) {
-			return errors.Join(err, r.listShops(ctx, c))
+	till, err := r.open(ctx, log)
+	if errors.Is(err, node.ErrNoShop) {
+		if err := r.wait(ctx, c, web, log); err != nil || ctx.Err() != nil {
+			return err
 		}
-		return err
+		if web, err = listenHTTP(ctx, r.HTTP); err != nil {
+			return err
+		}
+		till, err = r.open(ctx, log)
+	}
+	if err != nil {
+		return errors.Join(err, web.Close())
 	}
 	handler, err := api.New(till, api.Options{Version: version, Log: log, Hosts: r.Host})
 	if err != nil {
@@ -88,22 +92,9 @@ func (r *runCommand) Run(ctx context.Context, c *console) error {
 	return errors.Join(err, <-ended)
 }
 
-// listShops prints the shops on the network that a directory without one could join.
-func (r *runCommand) listShops(ctx context.Context, c *console) error {
-	type shop struct {
-		ID    string `json:"shop_id"`
-		Tills int    `json:"tills"`
-	}
-	found := struct {
-		Found []shop `json:"found"`
-	}{[]shop{}}
-	text := "no shop was found on the network\n"
-	for i, s := range node.FindShops(ctx, r.Iface, r.NoMDNS, searchTime) {
-		found.Found = append(found.Found, shop{s.ID.String(), len(s.Tills)})
-		if i == 0 {
-			text = ""
-		}
-		text += fmt.Sprintf("found on the network: shop %s with %s\n", s.ID, count(len(s.Tills), "till"))
-	}
-	return c.print(found, text)
+func (r *runCommand) open(ctx context.Context, log *slog.Logger) (*node.Till, error) {
+	return node.Open(ctx, node.Options{
+		Data: r.Data, Listen: r.Listen, Advertise: r.Advertise, Iface: r.Iface, NoMDNS: r.NoMDNS, Peers: r.Peer,
+		Version: version, Log: log,
+	})
 }

@@ -91,7 +91,7 @@ func TestARunningTill(t *testing.T) {
 
 	got = till(t, "run", "--data", r.data, "--http", "127.0.0.1:0", "--listen", "127.0.0.1:0", "--no-mdns")
 	require.Equal(t, exitFailed, got.code)
-	require.Regexp(t, `^till: .*another process\nhint: .+\n$`, got.err, "a directory in use")
+	require.Regexp(t, `^till: .*another process.*\nhint: .+\n$`, got.err, "a directory in use")
 
 	got = till(t, "run", "--data", r.data, "--http", strings.TrimPrefix(r.url, "http://"))
 	require.Equal(t, result{code: exitFailed, err: "till: the port of " + strings.TrimPrefix(r.url, "http://") +
@@ -106,11 +106,38 @@ func TestARunningTill(t *testing.T) {
 	}
 }
 
-func TestRunWithoutAShop(t *testing.T) {
-	got := till(t, "run", "--data", filepath.Join(t.TempDir(), "till"), "--http", "127.0.0.1:0", "--listen", "127.0.0.1:0", "--no-mdns")
+func TestRunWithoutAShopListsShopsAndWaits(t *testing.T) {
+	data := filepath.Join(t.TempDir(), "till")
+	cmd := exec.Command(program, "run", "--data", data, "--http", freeAddress(t), "--listen", "127.0.0.1:0", "--no-mdns")
+	out, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	t.Cleanup(func() {
+		if cmd.ProcessState == nil {
+			_ = cmd.Process.Kill()
+			_ = cmd.Wait()
+		}
+	})
+	lines := bufio.NewScanner(out)
+	require.True(t, lines.Scan())
+	require.Equal(t, "no shop was found on the network yet", lines.Text())
+	require.True(t, lines.Scan())
+	require.Contains(t, lines.Text(), "till join")
+
+	got := till(t, "init", "--data", data, "--shop", "Teestube", "--name", "Theke")
+	require.Equal(t, exitDone, got.code, got.err)
+	require.True(t, lines.Scan(), "it goes on by itself")
+	require.Regexp(t, `^till runs at http://.+/api, its token is in `, lines.Text())
+	require.NoError(t, cmd.Process.Signal(syscall.SIGTERM))
+	require.NoError(t, cmd.Wait())
+}
+
+func TestRunOnFilesThatAreNoTill(t *testing.T) {
+	data := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(data, "letter.txt"), []byte("Liebe Anna"), 0o600))
+	got := till(t, "run", "--data", data, "--http", "127.0.0.1:0", "--listen", "127.0.0.1:0", "--no-mdns")
 	require.Equal(t, exitFailed, got.code)
-	require.Equal(t, "no shop was found on the network\n", got.out)
-	require.Regexp(t, `^till: .*belongs to no shop yet\nhint: .*till join.*\n$`, got.err)
+	require.Regexp(t, `^till: .*not the data of a till\nhint: .+--data\n$`, got.err)
 }
 
 func TestJoinWithNobodyThere(t *testing.T) {

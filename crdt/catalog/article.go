@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/tillmesh/tillmesh/crdt"
+	"github.com/tillmesh/tillmesh/crdt/document"
 )
 
 // Article is what a till shows of an article.
@@ -33,12 +34,12 @@ type DatedPrice struct {
 func ViewArticle(obj *crdt.Object) (Article, error) {
 	var errs []error
 	a := Article{
-		Names:     shown(obj, RegisterNames, ParseNames, &errs),
-		Codes:     shown(obj, RegisterCodes, ParseCodes, &errs),
-		Place:     shown(obj, RegisterPlace, ParsePlace, &errs),
-		Deposit:   shown(obj, RegisterDeposit, ParseDeposit, &errs),
-		Life:      shown(obj, RegisterLife, ParseLife, &errs),
-		Conflicts: conflicts(obj, readArticle),
+		Names:     document.Collect(obj, RegisterNames, ParseNames, &errs),
+		Codes:     document.Collect(obj, RegisterCodes, ParseCodes, &errs),
+		Place:     document.Collect(obj, RegisterPlace, ParsePlace, &errs),
+		Deposit:   document.Collect(obj, RegisterDeposit, ParseDeposit, &errs),
+		Life:      document.Collect(obj, RegisterLife, ParseLife, &errs),
+		Conflicts: document.Conflicts(obj, readArticle),
 	}
 	for i := range obj.Registers {
 		name := obj.Registers[i].Name
@@ -62,18 +63,18 @@ func ViewArticle(obj *crdt.Object) (Article, error) {
 func readArticle(register string, raw []byte) (any, error) {
 	switch register {
 	case RegisterNames:
-		return typed(ParseNames(raw))
+		return document.Typed(ParseNames(raw))
 	case RegisterCodes:
-		return typed(ParseCodes(raw))
+		return document.Typed(ParseCodes(raw))
 	case RegisterPlace:
-		return typed(ParsePlace(raw))
+		return document.Typed(ParsePlace(raw))
 	case RegisterDeposit:
-		return typed(ParseDeposit(raw))
+		return document.Typed(ParseDeposit(raw))
 	case RegisterLife:
-		return typed(ParseLife(raw))
+		return document.Typed(ParseLife(raw))
 	}
 	if _, dated := startOf(register, RegisterPrice); dated {
-		return typed(ParsePrice(raw))
+		return document.Typed(ParsePrice(raw))
 	}
 	return nil, nil
 }
@@ -107,45 +108,29 @@ type ArticleEdit struct {
 // nil or empty for a new one. The clocks of the pieces say that the edit saw all of obj. A price that could be sold
 // wrong, a name too long and the like come back as [ErrInvalid].
 func EditArticle(id crdt.ObjectID, obj *crdt.Object, e ArticleEdit) ([]crdt.Piece, error) {
-	w := newWriter(TypeArticle, id, obj, e.Resolve)
-	w.names(e.Names)
+	w := rules.Writer(TypeArticle, id, obj, e.Resolve...)
+	putNames(w, TypeArticle, e.Names)
 	if e.Codes != nil {
-		w.put(RegisterCodes, *e.Codes, false)
+		w.Put(RegisterCodes, *e.Codes)
 	}
 	if e.Place != nil {
-		w.put(RegisterPlace, *e.Place, false)
+		w.Put(RegisterPlace, *e.Place)
 	}
 	for _, day := range slices.Sorted(maps.Keys(e.Prices)) {
 		if err := CheckDay(day); err != nil {
-			w.errs = append(w.errs, fmt.Errorf("start date of a price: %w", err))
+			w.Fail(fmt.Errorf("start date of a price: %w", err))
 			continue
 		}
-		w.put(RegisterPrice+day, e.Prices[day], true)
+		w.PutDated(RegisterPrice+day, e.Prices[day])
 	}
 	if e.Deposit != nil {
 		if e.Deposit.Article == id && !id.IsZero() {
-			w.errs = append(w.errs, fmt.Errorf("%w: an article cannot be its own deposit", ErrInvalid))
+			w.Fail(fmt.Errorf("%w: an article cannot be its own deposit", ErrInvalid))
 		}
-		w.put(RegisterDeposit, *e.Deposit, false)
+		w.Put(RegisterDeposit, *e.Deposit)
 	}
 	if e.Life != nil {
-		w.put(RegisterLife, *e.Life, false)
+		w.Put(RegisterLife, *e.Life)
 	}
-	return w.done()
-}
-
-func newWriter(typ string, id crdt.ObjectID, obj *crdt.Object, resolve []string) *writer {
-	if obj == nil {
-		obj = new(crdt.Object)
-	}
-	return &writer{typ: typ, id: id, obj: obj, resolve: resolve}
-}
-
-// names writes the names and refuses a new document without any.
-func (w *writer) names(n *Names) {
-	if n != nil {
-		w.put(RegisterNames, *n, false)
-	} else if w.obj.Value(RegisterNames) == nil {
-		w.errs = append(w.errs, fmt.Errorf("%w: a new %s needs a name", ErrInvalid, w.typ))
-	}
+	return w.Done()
 }

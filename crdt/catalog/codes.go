@@ -4,7 +4,7 @@ import (
 	"fmt"
 
 	"github.com/tillmesh/tillmesh/crdt"
-	"github.com/tillmesh/tillmesh/crdt/codec"
+	"github.com/tillmesh/tillmesh/crdt/document"
 )
 
 // Codes is the register "codes" of an article: what it is found by at the till.
@@ -36,38 +36,27 @@ func (c Codes) Check() error {
 
 // ParseCodes reads a register value.
 func ParseCodes(raw []byte) (Codes, error) {
-	f := parse(raw)
-	c := Codes{PLU: f.text("p")}
-	f.nested("b", func(r *codec.Reader) {
-		n := r.Array()
-		if n > MaxBarcodes {
-			r.Fail("%d barcodes, at most %d", n, MaxBarcodes)
-			return
-		}
-		for range n {
-			c.Barcodes = append(c.Barcodes, r.String())
-		}
-	})
-	if f.err == nil {
-		f.err = c.Check()
-	}
-	if f.err != nil {
-		return Codes{}, fmt.Errorf("codes: %w", f.err)
-	}
-	return c, nil
+	f := rules.Parse(raw)
+	return document.Checked(f, "codes", Codes{Barcodes: f.Texts("b", "barcodes", MaxBarcodes), PLU: f.Text("p")})
 }
 
 // Edit writes the value over the register value shown (nil if there is none) and keeps fields it does not know.
 func (c Codes) Edit(old []byte) ([]byte, error) {
-	return edit(old, func(rec *crdt.Record) {
-		var codes []byte
-		if len(c.Barcodes) > 0 {
-			codes = codec.AppendArray(nil, len(c.Barcodes))
-			for _, code := range c.Barcodes {
-				codes = codec.AppendString(codes, code)
-			}
-		}
-		rec.SetRaw("b", codes)
+	return rules.Edit(old, func(rec *crdt.Record) {
+		document.SetTexts(rec, "b", c.Barcodes)
 		rec.SetString("p", c.PLU)
 	})
+}
+
+// checkCode refuses codes that are not digits and ASCII letters. Check digits are not verified: shops print their own.
+func checkCode(what, s string) error {
+	if s == "" || len(s) > MaxCode {
+		return fmt.Errorf("%w: %s has %d characters, 1 to %d", ErrInvalid, what, len(s), MaxCode)
+	}
+	for _, c := range []byte(s) {
+		if (c < '0' || c > '9') && (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') {
+			return fmt.Errorf("%w: %s %q has something other than digits and letters", ErrInvalid, what, s)
+		}
+	}
+	return nil
 }

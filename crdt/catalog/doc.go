@@ -13,10 +13,15 @@
 // Prices and tax rates have one register per start date. The latest start that is not after the business day counts;
 // dates are compared as text, so no time zone and no daylight saving can move one.
 //
-// The package is pure: it knows no clock, no store and no other document.
+// The package is pure: it knows no clock, no store and no other document. What it has in common with other packages of
+// documents is in package document.
 package catalog
 
-import "errors"
+import (
+	"errors"
+
+	"github.com/tillmesh/tillmesh/crdt/document"
+)
 
 // Schema is the version of the rules in this package, for the head of commits and the lowest reader of a record.
 const Schema uint32 = 1
@@ -44,17 +49,16 @@ const (
 
 // Limits of one value.
 const (
-	MaxNameRunes  = 200                // an article's, group's or tax rate's name
-	MaxUnitRunes  = 20                 // a unit, such as "kg"
-	MaxLanguages  = 50                 // names in different languages
-	MaxBarcodes   = 100                // barcodes of one article
-	MaxCode       = 48                 // characters of a barcode or PLU
-	MaxPrice      = 10_000_000_000_000 // minor units, either way
-	MaxRate       = 10_000             // basis points
-	MaxFiscalKey  = 999_999            // UST_SCHLUESSEL
-	MaxTaxSet     = 40                 // runes of a named tax set
-	maxSort       = 1 << 31            // sort positions, either way
-	maxUnixMillis = 1 << 48            // times, about the year 10889
+	MaxNameRunes = 200                // an article's, group's or tax rate's name
+	MaxUnitRunes = 20                 // a unit, such as "kg"
+	MaxLanguages = 50                 // names in different languages
+	MaxBarcodes  = 100                // barcodes of one article
+	MaxCode      = 48                 // characters of a barcode or PLU
+	MaxPrice     = 10_000_000_000_000 // minor units, either way
+	MaxRate      = 10_000             // basis points
+	MaxFiscalKey = 999_999            // UST_SCHLUESSEL
+	MaxTaxSet    = 40                 // runes of a named tax set
+	maxSort      = 1 << 31            // sort positions, either way
 )
 
 // Errors of this package. All are wrapped with what is wrong and where.
@@ -66,3 +70,6 @@ var (
 	// ErrNoRate means that a tax has no rate on a day.
 	ErrNoRate = errors.New("tax has no rate on this day; give it one to use it")
 )
+
+// rules is how the values here are read, checked and written.
+var rules = document.Rules{Schema: Schema, Invalid: ErrInvalid}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/tillmesh/tillmesh/crdt"
+	"github.com/tillmesh/tillmesh/crdt/document"
 )
 
 // Group is what a till shows of a group of articles.
@@ -20,10 +21,10 @@ type Group struct {
 func ViewGroup(obj *crdt.Object) (Group, error) {
 	var errs []error
 	g := Group{
-		Names:     shown(obj, RegisterNames, ParseNames, &errs),
-		Place:     shown(obj, RegisterPlace, ParseGroupPlace, &errs),
-		Life:      shown(obj, RegisterLife, ParseLife, &errs),
-		Conflicts: conflicts(obj, readGroup),
+		Names:     document.Collect(obj, RegisterNames, ParseNames, &errs),
+		Place:     document.Collect(obj, RegisterPlace, ParseGroupPlace, &errs),
+		Life:      document.Collect(obj, RegisterLife, ParseLife, &errs),
+		Conflicts: document.Conflicts(obj, readGroup),
 	}
 	if len(errs) > 0 {
 		return g, fmt.Errorf("group: %w", errors.Join(errs...))
@@ -34,11 +35,11 @@ func ViewGroup(obj *crdt.Object) (Group, error) {
 func readGroup(register string, raw []byte) (any, error) {
 	switch register {
 	case RegisterNames:
-		return typed(ParseNames(raw))
+		return document.Typed(ParseNames(raw))
 	case RegisterPlace:
-		return typed(ParseGroupPlace(raw))
+		return document.Typed(ParseGroupPlace(raw))
 	case RegisterLife:
-		return typed(ParseLife(raw))
+		return document.Typed(ParseLife(raw))
 	}
 	return nil, nil
 }
@@ -54,16 +55,16 @@ type GroupEdit struct {
 // EditGroup returns the register writes that make a group so, none if it is so already. obj is the merged group, nil or
 // empty for a new one. A value against the rules comes back as [ErrInvalid].
 func EditGroup(id crdt.ObjectID, obj *crdt.Object, e GroupEdit) ([]crdt.Piece, error) {
-	w := newWriter(TypeGroup, id, obj, e.Resolve)
-	w.names(e.Names)
+	w := rules.Writer(TypeGroup, id, obj, e.Resolve...)
+	putNames(w, TypeGroup, e.Names)
 	if e.Place != nil {
 		if e.Place.Parent == id && !id.IsZero() {
-			w.errs = append(w.errs, fmt.Errorf("%w: a group cannot be within itself", ErrInvalid))
+			w.Fail(fmt.Errorf("%w: a group cannot be within itself", ErrInvalid))
 		}
-		w.put(RegisterPlace, *e.Place, false)
+		w.Put(RegisterPlace, *e.Place)
 	}
 	if e.Life != nil {
-		w.put(RegisterLife, *e.Life, false)
+		w.Put(RegisterLife, *e.Life)
 	}
-	return w.done()
+	return w.Done()
 }

@@ -1,9 +1,8 @@
 package catalog
 
 import (
-	"fmt"
-
 	"github.com/tillmesh/tillmesh/crdt"
+	"github.com/tillmesh/tillmesh/crdt/document"
 )
 
 // Life is the register "life" of every document here: whether it is still in use. Nothing is ever removed.
@@ -13,19 +12,13 @@ type Life struct {
 }
 
 // Check says what is wrong with the value, wrapping [ErrInvalid].
-func (l Life) Check() error { return checkRange("time of archiving", l.SinceMS, 0, maxUnixMillis) }
+func (l Life) Check() error { return rules.CheckMS("time of archiving", l.SinceMS) }
 
 // ParseLife reads a register value.
 func ParseLife(raw []byte) (Life, error) {
-	f := parse(raw)
-	l := Life{Archived: f.bool("a"), SinceMS: f.int("t")}
-	if f.err == nil {
-		f.err = l.Check()
-	}
-	if f.err != nil {
-		return Life{}, fmt.Errorf("life: %w", f.err)
-	}
-	return l, nil
+	f := rules.Parse(raw)
+	l := Life{Archived: f.Bool("a"), SinceMS: f.Int("t")}
+	return document.Checked(f, "life", l)
 }
 
 // Edit writes the value over the register value shown (nil if there is none) and keeps fields it does not know. What
@@ -38,7 +31,7 @@ func (l Life) Edit(old []byte) ([]byte, error) {
 			l.SinceMS = before.SinceMS
 		}
 	}
-	return edit(old, func(rec *crdt.Record) {
+	return rules.Edit(old, func(rec *crdt.Record) {
 		rec.SetBool("a", l.Archived)
 		rec.SetInt("t", l.SinceMS)
 	})
@@ -54,15 +47,11 @@ func (d Deposit) Check() error { return nil }
 
 // ParseDeposit reads a register value.
 func ParseDeposit(raw []byte) (Deposit, error) {
-	f := parse(raw)
-	d := Deposit{Article: f.object("a")}
-	if f.err != nil {
-		return Deposit{}, fmt.Errorf("deposit: %w", f.err)
-	}
-	return d, nil
+	f := rules.Parse(raw)
+	return document.Checked(f, "deposit", Deposit{Article: f.Object("a")})
 }
 
 // Edit writes the value over the register value shown (nil if there is none) and keeps fields it does not know.
 func (d Deposit) Edit(old []byte) ([]byte, error) {
-	return edit(old, func(rec *crdt.Record) { rec.SetObject("a", d.Article) })
+	return rules.Edit(old, func(rec *crdt.Record) { rec.SetObject("a", d.Article) })
 }

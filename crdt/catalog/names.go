@@ -8,6 +8,7 @@ import (
 
 	"github.com/tillmesh/tillmesh/crdt"
 	"github.com/tillmesh/tillmesh/crdt/codec"
+	"github.com/tillmesh/tillmesh/crdt/document"
 )
 
 // DefaultLanguage is the language names fall back to.
@@ -79,7 +80,7 @@ func checkTexts(what string, texts map[string]string) error {
 		if strings.TrimSpace(texts[language]) == "" {
 			return fmt.Errorf("%w: %s (%s) is empty", ErrInvalid, what, language)
 		}
-		if err := checkText(fmt.Sprintf("%s (%s)", what, language), texts[language], MaxNameRunes); err != nil {
+		if err := rules.CheckText(fmt.Sprintf("%s (%s)", what, language), texts[language], MaxNameRunes); err != nil {
 			return err
 		}
 	}
@@ -105,17 +106,11 @@ func isLanguage(s string) bool {
 
 // ParseNames reads a register value.
 func ParseNames(raw []byte) (Names, error) {
-	f := parse(raw)
+	f := rules.Parse(raw)
 	var n Names
-	f.nested("n", func(r *codec.Reader) { n.Name = readTexts(r) })
-	f.nested("r", func(r *codec.Reader) { n.Receipt = readTexts(r) })
-	if f.err == nil {
-		f.err = n.Check()
-	}
-	if f.err != nil {
-		return Names{}, fmt.Errorf("names: %w", f.err)
-	}
-	return n, nil
+	f.Nested("n", func(r *codec.Reader) { n.Name = readTexts(r) })
+	f.Nested("r", func(r *codec.Reader) { n.Receipt = readTexts(r) })
+	return document.Checked(f, "names", n)
 }
 
 func readTexts(r *codec.Reader) map[string]string {
@@ -140,7 +135,7 @@ func readTexts(r *codec.Reader) map[string]string {
 
 // Edit writes the value over the register value shown (nil if there is none) and keeps fields it does not know.
 func (n Names) Edit(old []byte) ([]byte, error) {
-	return edit(old, func(rec *crdt.Record) {
+	return rules.Edit(old, func(rec *crdt.Record) {
 		rec.SetRaw("n", appendTexts(n.Name))
 		rec.SetRaw("r", appendTexts(n.Receipt))
 	})
@@ -155,4 +150,13 @@ func appendTexts(texts map[string]string) []byte {
 		b = codec.AppendString(codec.AppendString(b, language), texts[language])
 	}
 	return b
+}
+
+// putNames writes the names and refuses a new document without any.
+func putNames(w *document.Writer, typ string, n *Names) {
+	if n != nil {
+		w.Put(RegisterNames, *n)
+	} else if !w.Written(RegisterNames) {
+		w.Fail(fmt.Errorf("%w: a new %s needs a name", ErrInvalid, typ))
+	}
 }

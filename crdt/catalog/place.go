@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/tillmesh/tillmesh/crdt"
+	"github.com/tillmesh/tillmesh/crdt/document"
 )
 
 // Place is the register "place" of an article: where and how it appears on the till's screen.
@@ -19,25 +20,19 @@ type Place struct {
 // Check says what is wrong with the value, wrapping [ErrInvalid].
 func (p Place) Check() error {
 	_, err := colourBytes(p.Colour)
-	return errors.Join(err, checkRange("sort position", p.Sort, -maxSort, maxSort))
+	return errors.Join(err, rules.CheckRange("sort position", p.Sort, -maxSort, maxSort))
 }
 
 // ParsePlace reads a register value.
 func ParsePlace(raw []byte) (Place, error) {
-	f := parse(raw)
-	p := Place{Group: f.object("g"), Sort: f.int("s"), Colour: f.colour("c")}
-	if b := f.binary("p"); b != nil && len(b) != len(p.Picture) && f.err == nil {
-		f.err = fmt.Errorf("%w: a picture hash of %d bytes", ErrInvalid, len(b))
+	f := rules.Parse(raw)
+	p := Place{Group: f.Object("g"), Sort: f.Int("s"), Colour: colour(f, "c")}
+	if b := f.Binary("p"); b != nil && len(b) != len(p.Picture) {
+		f.Fail(fmt.Errorf("%w: a picture hash of %d bytes", ErrInvalid, len(b)))
 	} else {
 		copy(p.Picture[:], b)
 	}
-	if f.err == nil {
-		f.err = p.Check()
-	}
-	if f.err != nil {
-		return Place{}, fmt.Errorf("place: %w", f.err)
-	}
-	return p, nil
+	return document.Checked(f, "place", p)
 }
 
 // Edit writes the value over the register value shown (nil if there is none) and keeps fields it does not know.
@@ -46,7 +41,7 @@ func (p Place) Edit(old []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return edit(old, func(rec *crdt.Record) {
+	return rules.Edit(old, func(rec *crdt.Record) {
 		rec.SetObject("g", p.Group)
 		rec.SetInt("s", p.Sort)
 		rec.SetBinary("c", colour)
@@ -70,15 +65,9 @@ func (p GroupPlace) Check() error { return Place{Sort: p.Sort, Colour: p.Colour}
 
 // ParseGroupPlace reads a register value.
 func ParseGroupPlace(raw []byte) (GroupPlace, error) {
-	f := parse(raw)
-	p := GroupPlace{Parent: f.object("g"), Sort: f.int("s"), Colour: f.colour("c")}
-	if f.err == nil {
-		f.err = p.Check()
-	}
-	if f.err != nil {
-		return GroupPlace{}, fmt.Errorf("place of a group: %w", f.err)
-	}
-	return p, nil
+	f := rules.Parse(raw)
+	p := GroupPlace{Parent: f.Object("g"), Sort: f.Int("s"), Colour: colour(f, "c")}
+	return document.Checked(f, "place of a group", p)
 }
 
 // Edit writes the value over the register value shown (nil if there is none) and keeps fields it does not know.
@@ -87,20 +76,20 @@ func (p GroupPlace) Edit(old []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return edit(old, func(rec *crdt.Record) {
+	return rules.Edit(old, func(rec *crdt.Record) {
 		rec.SetObject("g", p.Parent)
 		rec.SetInt("s", p.Sort)
 		rec.SetBinary("c", colour)
 	})
 }
 
-func (f *fields) colour(key string) string {
-	b := f.binary(key)
-	if b == nil || f.err != nil {
+func colour(f *document.Fields, key string) string {
+	b := f.Binary(key)
+	if b == nil {
 		return ""
 	}
 	if len(b) != 3 {
-		f.err = fmt.Errorf("%w: a colour of %d bytes", ErrInvalid, len(b))
+		f.Fail(fmt.Errorf("%w: a colour of %d bytes", ErrInvalid, len(b)))
 		return ""
 	}
 	return "#" + hex.EncodeToString(b)

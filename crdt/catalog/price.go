@@ -3,9 +3,9 @@ package catalog
 import (
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/tillmesh/tillmesh/crdt"
+	"github.com/tillmesh/tillmesh/crdt/document"
 )
 
 // Price is a register "price/YYYY-MM-DD" of an article: what one unit costs from that business day on.
@@ -33,31 +33,22 @@ func (p Price) Check() error {
 	if p.Withdrawn {
 		return nil
 	}
-	var errs []error
-	if len(p.Currency) != 3 || strings.Trim(p.Currency, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != "" {
-		errs = append(errs, fmt.Errorf("%w: currency %.20q is not a code such as EUR", ErrInvalid, p.Currency))
-	}
+	var tax error
 	if p.Tax.IsZero() {
-		errs = append(errs, fmt.Errorf("%w: a price needs a tax", ErrInvalid))
+		tax = fmt.Errorf("%w: a price needs a tax", ErrInvalid)
 	}
-	errs = append(errs, checkRange("price", p.Amount, -MaxPrice, MaxPrice), checkText("unit", p.Unit, MaxUnitRunes))
-	return errors.Join(errs...)
+	return errors.Join(rules.CheckCapitals("currency", p.Currency, "EUR"), tax,
+		rules.CheckRange("price", p.Amount, -MaxPrice, MaxPrice), rules.CheckText("unit", p.Unit, MaxUnitRunes))
 }
 
 // ParsePrice reads a register value.
 func ParsePrice(raw []byte) (Price, error) {
-	f := parse(raw)
+	f := rules.Parse(raw)
 	p := Price{
-		Amount: f.int("a"), Currency: f.text("c"), Tax: f.object("e"), TaxAway: f.object("t"),
-		Unit: f.text("u"), Decimals: f.bool("d"), Open: f.bool("o"), Withdrawn: f.bool("x"),
+		Amount: f.Int("a"), Currency: f.Text("c"), Tax: f.Object("e"), TaxAway: f.Object("t"),
+		Unit: f.Text("u"), Decimals: f.Bool("d"), Open: f.Bool("o"), Withdrawn: f.Bool("x"),
 	}
-	if f.err == nil {
-		f.err = p.Check()
-	}
-	if f.err != nil {
-		return Price{}, fmt.Errorf("price: %w", f.err)
-	}
-	return p, nil
+	return document.Checked(f, "price", p)
 }
 
 // Edit writes the value over the register value shown (nil if there is none) and keeps fields it does not know.
@@ -65,7 +56,7 @@ func (p Price) Edit(old []byte) ([]byte, error) {
 	if p.TaxAway == p.Tax {
 		p.TaxAway = crdt.ObjectID{}
 	}
-	return edit(old, func(rec *crdt.Record) {
+	return rules.Edit(old, func(rec *crdt.Record) {
 		rec.SetInt("a", p.Amount)
 		rec.SetString("c", p.Currency)
 		rec.SetObject("e", p.Tax)

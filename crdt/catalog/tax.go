@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/tillmesh/tillmesh/crdt"
+	"github.com/tillmesh/tillmesh/crdt/document"
 )
 
 // Rate is a register "rate/YYYY-MM-DD" of a tax: what holds from that business day on.
@@ -23,27 +24,21 @@ func (r Rate) Check() error {
 		return nil
 	}
 	return errors.Join(
-		checkRange("tax rate in basis points", r.BasisPoints, 0, MaxRate),
-		checkRange("fiscal key", r.FiscalKey, 0, MaxFiscalKey),
-		checkText("tax set", r.Set, MaxTaxSet))
+		rules.CheckRange("tax rate in basis points", r.BasisPoints, 0, MaxRate),
+		rules.CheckRange("fiscal key", r.FiscalKey, 0, MaxFiscalKey),
+		rules.CheckText("tax set", r.Set, MaxTaxSet))
 }
 
 // ParseRate reads a register value.
 func ParseRate(raw []byte) (Rate, error) {
-	f := parse(raw)
-	r := Rate{BasisPoints: f.int("r"), FiscalKey: f.int("k"), Set: f.text("s"), Withdrawn: f.bool("x")}
-	if f.err == nil {
-		f.err = r.Check()
-	}
-	if f.err != nil {
-		return Rate{}, fmt.Errorf("tax rate: %w", f.err)
-	}
-	return r, nil
+	f := rules.Parse(raw)
+	r := Rate{BasisPoints: f.Int("r"), FiscalKey: f.Int("k"), Set: f.Text("s"), Withdrawn: f.Bool("x")}
+	return document.Checked(f, "tax rate", r)
 }
 
 // Edit writes the value over the register value shown (nil if there is none) and keeps fields it does not know.
 func (r Rate) Edit(old []byte) ([]byte, error) {
-	return edit(old, func(rec *crdt.Record) {
+	return rules.Edit(old, func(rec *crdt.Record) {
 		rec.SetInt("r", r.BasisPoints)
 		rec.SetInt("k", r.FiscalKey)
 		rec.SetString("s", r.Set)
@@ -71,9 +66,9 @@ type DatedRate struct {
 func ViewTax(obj *crdt.Object) (Tax, error) {
 	var errs []error
 	t := Tax{
-		Names:     shown(obj, RegisterNames, ParseNames, &errs),
-		Life:      shown(obj, RegisterLife, ParseLife, &errs),
-		Conflicts: conflicts(obj, readTax),
+		Names:     document.Collect(obj, RegisterNames, ParseNames, &errs),
+		Life:      document.Collect(obj, RegisterLife, ParseLife, &errs),
+		Conflicts: document.Conflicts(obj, readTax),
 	}
 	for i := range obj.Registers {
 		name := obj.Registers[i].Name
@@ -97,12 +92,12 @@ func ViewTax(obj *crdt.Object) (Tax, error) {
 func readTax(register string, raw []byte) (any, error) {
 	switch register {
 	case RegisterNames:
-		return typed(ParseNames(raw))
+		return document.Typed(ParseNames(raw))
 	case RegisterLife:
-		return typed(ParseLife(raw))
+		return document.Typed(ParseLife(raw))
 	}
 	if _, dated := startOf(register, RegisterRate); dated {
-		return typed(ParseRate(raw))
+		return document.Typed(ParseRate(raw))
 	}
 	return nil, nil
 }
@@ -131,17 +126,17 @@ type TaxEdit struct {
 // EditTax returns the register writes that make a tax so, none if it is so already. obj is the merged tax, nil or empty
 // for a new one. A value against the rules comes back as [ErrInvalid].
 func EditTax(id crdt.ObjectID, obj *crdt.Object, e TaxEdit) ([]crdt.Piece, error) {
-	w := newWriter(TypeTax, id, obj, e.Resolve)
-	w.names(e.Names)
+	w := rules.Writer(TypeTax, id, obj, e.Resolve...)
+	putNames(w, TypeTax, e.Names)
 	for _, day := range slices.Sorted(maps.Keys(e.Rates)) {
 		if err := CheckDay(day); err != nil {
-			w.errs = append(w.errs, fmt.Errorf("start date of a rate: %w", err))
+			w.Fail(fmt.Errorf("start date of a rate: %w", err))
 			continue
 		}
-		w.put(RegisterRate+day, e.Rates[day], true)
+		w.PutDated(RegisterRate+day, e.Rates[day])
 	}
 	if e.Life != nil {
-		w.put(RegisterLife, *e.Life, false)
+		w.Put(RegisterLife, *e.Life)
 	}
-	return w.done()
+	return w.Done()
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/tillmesh/tillmesh/crdt"
+	"github.com/tillmesh/tillmesh/crdt/document"
 )
 
 // What a discount is on.
@@ -60,23 +61,23 @@ func (d Discount) Check() error {
 
 // ParseDiscount reads a register value.
 func ParseDiscount(raw []byte) (Discount, error) {
-	f := parse(raw)
+	f := rules.Parse(raw)
 	d := Discount{
-		Target: f.object("t"), On: OnLine, Kind: DiscountPercent, Percent: Rate(f.int("p")), Amount: Amount(f.int("a")),
-		Reason: f.text("r"), User: f.text("u"), Till: f.till("d"), MS: f.int("m"),
+		Target: f.Object("t"), On: OnLine, Kind: DiscountPercent, Percent: Rate(f.Int("p")), Amount: Amount(f.Int("a")),
+		Reason: f.Text("r"), User: f.Text("u"), Till: f.Till("d"), MS: f.Int("m"),
 	}
-	if f.bool("o") {
+	if f.Bool("o") {
 		d.On = OnTab
 	}
-	if f.bool("k") {
+	if f.Bool("k") {
 		d.Kind = DiscountAmount
 	}
-	return checked(f, "discount", d)
+	return document.Checked(f, "discount", d)
 }
 
 // Edit writes the value over the register value shown (nil if there is none) and keeps fields it does not know.
 func (d Discount) Edit(old []byte) ([]byte, error) {
-	return edit(old, func(rec *crdt.Record) {
+	return rules.Edit(old, func(rec *crdt.Record) {
 		rec.SetObject("t", d.Target)
 		rec.SetBool("o", d.On == OnTab)
 		rec.SetBool("k", d.Kind == DiscountAmount)
@@ -98,6 +99,6 @@ func EditDiscount(obj *crdt.Object, d Discount) ([]crdt.Piece, error) {
 	}
 	// Who gives it and when is part of the value, so writing it again is a new write and decides a conflict.
 	w := newWriter(TypeDiscount, d.ID(), obj, RegisterValue)
-	w.put(RegisterValue, d)
-	return w.done()
+	w.Put(RegisterValue, d)
+	return w.Done()
 }

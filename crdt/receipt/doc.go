@@ -19,10 +19,15 @@
 // place where amounts are computed; views and documents both use it.
 //
 // DOCUMENTS.md lists document types, registers, fields and limits. The package is pure: it knows no clock, no
-// randomness, no store and no other document.
+// randomness, no store and no other document. What it has in common with other packages of documents is in package
+// document.
 package receipt
 
-import "errors"
+import (
+	"errors"
+
+	"github.com/tillmesh/tillmesh/crdt/document"
+)
 
 // Schema is the version of the rules in this package, for the head of commits and the lowest reader of a record.
 const Schema uint32 = 1
@@ -52,8 +57,9 @@ const (
 	RegisterProgress = "progress" // of a payment, written by the till that takes it only
 )
 
-const maxUnixMillis = 1 << 48 // times, about the year 10889
-
 // ErrInvalid means that a value is against the rules; the caller has to send another one. It is wrapped with what is
 // wrong and where.
 var ErrInvalid = errors.New("not allowed")
+
+// rules is how the values here are read, checked and written.
+var rules = document.Rules{Schema: Schema, Invalid: ErrInvalid}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/tillmesh/tillmesh/crdt"
 	"github.com/tillmesh/tillmesh/crdt/codec"
+	"github.com/tillmesh/tillmesh/crdt/document"
 )
 
 // Defaults of a line. A field with its default is not written.
@@ -94,7 +95,7 @@ func (l Line) Bytes() []byte {
 	rec.SetString("k", l.Tax.Key)
 	rec.SetInt("r", int64(l.Tax.Rate))
 	rec.SetBool("w", l.Takeaway)
-	setTexts(&rec, "x", l.Modifiers)
+	document.SetTexts(&rec, "x", l.Modifiers)
 	rec.SetString("u", l.User)
 	rec.SetTill("d", l.Till)
 	rec.SetInt("m", l.MS)
@@ -103,14 +104,14 @@ func (l Line) Bytes() []byte {
 
 // ParseLine reads the item of a line.
 func ParseLine(raw []byte) (Line, error) {
-	f := parse(raw)
+	f := rules.Parse(raw)
 	l := Line{
-		Article: f.object("a"), Number: f.text("b"), GTIN: f.text("e"), Name: f.text("n"), Short: f.text("s"),
-		Group: f.object("g"), GroupName: f.text("h"), Quantity: Quantity(f.int("q")), Unit: f.text("i"),
-		UnitPrice: Amount(f.int("p")), ListPrice: f.amount("l"), Overridden: f.bool("o"), Currency: f.text("c"),
-		Tax:      TaxRef{ID: f.object("t"), Key: f.text("k"), Rate: Rate(f.int("r"))},
-		Takeaway: f.bool("w"), Case: f.text("v"), Modifiers: f.texts("x", MaxModifiers), User: f.text("u"),
-		Till: f.till("d"), MS: f.int("m"),
+		Article: f.Object("a"), Number: f.Text("b"), GTIN: f.Text("e"), Name: f.Text("n"), Short: f.Text("s"),
+		Group: f.Object("g"), GroupName: f.Text("h"), Quantity: Quantity(f.Int("q")), Unit: f.Text("i"),
+		UnitPrice: Amount(f.Int("p")), ListPrice: amount(f, "l"), Overridden: f.Bool("o"), Currency: f.Text("c"),
+		Tax:      TaxRef{ID: f.Object("t"), Key: f.Text("k"), Rate: Rate(f.Int("r"))},
+		Takeaway: f.Bool("w"), Case: f.Text("v"), Modifiers: f.Texts("x", "modifiers", MaxModifiers), User: f.Text("u"),
+		Till: f.Till("d"), MS: f.Int("m"),
 	}
 	if l.Quantity == 0 {
 		l.Quantity = DefaultQuantity
@@ -121,7 +122,7 @@ func ParseLine(raw []byte) (Line, error) {
 	if l.Case == "" {
 		l.Case = SaleCase
 	}
-	return checked(f, "line", l)
+	return document.Checked(f, "line", l)
 }
 
 // Location is the register "loc" of a line: the tab it was put on. See [ResolveTab] for the tab it is on.
@@ -132,39 +133,39 @@ func (l Location) Check() error { return checkNamed("tab", l.Tab.IsZero()) }
 
 // ParseLocation reads a register value.
 func ParseLocation(raw []byte) (Location, error) {
-	f := parse(raw)
-	return checked(f, "location of a line", Location{f.object("t")})
+	f := rules.Parse(raw)
+	return document.Checked(f, "location of a line", Location{f.Object("t")})
 }
 
 // Edit writes the value over the register value shown (nil if there is none) and keeps fields it does not know.
 func (l Location) Edit(old []byte) ([]byte, error) {
-	return edit(old, func(rec *crdt.Record) { rec.SetObject("t", l.Tab) })
+	return rules.Edit(old, func(rec *crdt.Record) { rec.SetObject("t", l.Tab) })
 }
 
 // NewLine returns the pieces that put a new line on a tab; they belong into one commit. A value against the rules comes
 // back as an error of [Line.Check].
 func NewLine(id, tab crdt.ObjectID, l Line) ([]crdt.Piece, error) {
 	w := newWriter(TypeLine, id, nil)
-	w.item(l)
-	w.put(RegisterLocation, Location{tab})
-	return w.done()
+	w.Item(l)
+	w.Put(RegisterLocation, Location{tab})
+	return w.Done()
 }
 
 // MoveLine returns the piece that moves a line to another tab, none if it is there already and only there. obj is the
 // merged line. Where tills moved it to different tabs, the write decides.
 func MoveLine(id crdt.ObjectID, obj *crdt.Object, tab crdt.ObjectID) ([]crdt.Piece, error) {
 	var resolve []string
-	if r := registerOf(obj, RegisterLocation); r != nil && len(r.Siblings) > 1 && !agree(r.Siblings) {
+	if r := registerOf(obj, RegisterLocation); r != nil && len(r.Siblings) > 1 && !document.Agree(r.Siblings) {
 		resolve = []string{RegisterLocation}
 	}
 	w := newWriter(TypeLine, id, obj, resolve...)
-	w.put(RegisterLocation, Location{tab})
-	return w.done()
+	w.Put(RegisterLocation, Location{tab})
+	return w.Done()
 }
 
 // Locate returns the tab that a line is on, and false if nothing readable says where it was put. See [ResolveTab].
 func Locate(line *crdt.Object, mergeOf func(crdt.ObjectID) (crdt.ObjectID, bool)) (crdt.ObjectID, bool) {
-	loc, err := shown(line, RegisterLocation, ParseLocation)
+	loc, err := document.Shown(line, RegisterLocation, ParseLocation)
 	if err != nil || loc.Tab.IsZero() {
 		return crdt.ObjectID{}, false
 	}

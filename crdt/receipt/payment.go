@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/tillmesh/tillmesh/crdt"
+	"github.com/tillmesh/tillmesh/crdt/document"
 )
 
 // CashType is the payment type of cash (ZAHLART_TYP of DSFinV-K). Only cash can be handed back as change.
@@ -84,19 +85,19 @@ func (p Payment) Bytes() []byte {
 
 // ParsePayment reads the item of a payment. Tendered is never zero in the result.
 func ParsePayment(raw []byte) (Payment, error) {
-	f := parse(raw)
+	f := rules.Parse(raw)
 	p := Payment{
-		Tab: f.object("t"), Type: f.text("k"), Name: f.text("n"), Amount: Amount(f.int("a")), Tendered: Amount(f.int("g")),
-		User: f.text("u"), Till: f.till("d"), MS: f.int("m"),
+		Tab: f.Object("t"), Type: f.Text("k"), Name: f.Text("n"), Amount: Amount(f.Int("a")), Tendered: Amount(f.Int("g")),
+		User: f.Text("u"), Till: f.Till("d"), MS: f.Int("m"),
 	}
 	p.Tendered = p.given()
 	if p.Type == "" {
 		p.Type = CashType
 	}
-	if c := f.text("f"); c != "" {
-		p.Foreign = &DocForeign{Currency: c, Amount: Amount(f.int("h"))}
+	if c := f.Text("f"); c != "" {
+		p.Foreign = &DocForeign{Currency: c, Amount: Amount(f.Int("h"))}
 	}
-	return checked(f, "payment", p)
+	return document.Checked(f, "payment", p)
 }
 
 // Progress is the register "progress" of a payment: what became of it. Only the till that takes the payment writes it.
@@ -116,13 +117,13 @@ func (p Progress) Check() error {
 
 // ParseProgress reads a register value.
 func ParseProgress(raw []byte) (Progress, error) {
-	f := parse(raw)
-	return checked(f, "progress of a payment", Progress{State: f.text("s"), MS: f.int("m")})
+	f := rules.Parse(raw)
+	return document.Checked(f, "progress of a payment", Progress{State: f.Text("s"), MS: f.Int("m")})
 }
 
 // Edit writes the value over the register value shown (nil if there is none) and keeps fields it does not know.
 func (p Progress) Edit(old []byte) ([]byte, error) {
-	return edit(old, func(rec *crdt.Record) {
+	return rules.Edit(old, func(rec *crdt.Record) {
 		rec.SetString("s", p.State)
 		rec.SetInt("m", p.MS)
 	})
@@ -133,11 +134,11 @@ func (p Progress) Edit(old []byte) ([]byte, error) {
 // back as an error of [Payment.Check].
 func NewPayment(id crdt.ObjectID, p Payment, state string) ([]crdt.Piece, error) {
 	w := newWriter(TypePayment, id, nil)
-	w.item(p)
+	w.Item(p)
 	if state != "" {
-		w.put(RegisterProgress, Progress{state, p.MS})
+		w.Put(RegisterProgress, Progress{state, p.MS})
 	}
-	return w.done()
+	return w.Done()
 }
 
 // SetProgress returns the write that says what became of a payment, none if it says so already. obj is the merged
@@ -149,6 +150,6 @@ func SetProgress(id crdt.ObjectID, obj *crdt.Object, p Progress) ([]crdt.Piece, 
 		}
 	}
 	w := newWriter(TypePayment, id, obj, RegisterProgress)
-	w.put(RegisterProgress, p)
-	return w.done()
+	w.Put(RegisterProgress, p)
+	return w.Done()
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/tillmesh/tillmesh/crdt"
 	"github.com/tillmesh/tillmesh/crdt/codec"
+	"github.com/tillmesh/tillmesh/crdt/document"
 )
 
 const receiptDomain = "tillmesh receipt object\x00"
@@ -77,12 +78,12 @@ func (r Receipt) Bytes() []byte {
 // ParseReceipt reads the item of a receipt. The result shares raw. It costs the same whatever the size of the document,
 // which it does not look into.
 func ParseReceipt(raw []byte) (Receipt, error) {
-	f := parse(raw)
+	f := rules.Parse(raw)
 	r := Receipt{
-		Signed: Signed{Document: f.binary("d"), Signature: f.binary("s"), Key: f.binary("k")},
-		Series: f.text("r"), Number: f.int("n"), BusinessDay: f.text("y"),
+		Signed: Signed{Document: f.Binary("d"), Signature: f.Binary("s"), Key: f.Binary("k")},
+		Series: f.Text("r"), Number: f.Int("n"), BusinessDay: f.Text("y"),
 	}
-	return checked(f, "receipt", r)
+	return document.Checked(f, "receipt", r)
 }
 
 // Verify parses the document and reports whether the item is what it says: the signature holds, the key is that of the

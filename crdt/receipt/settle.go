@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/tillmesh/tillmesh/crdt"
+	"github.com/tillmesh/tillmesh/crdt/document"
 )
 
 // payments reads the payments of the tab. Captured ones count. Those and the declined ones leave with a closing; one
@@ -14,7 +15,7 @@ func (b *viewer) payments(parts []Part) {
 	for _, p := range parts {
 		v := PaymentView{ID: p.ID}
 		v.Payment, v.Err = ParsePayment(p.Item)
-		progress, err := shown(p.Object, RegisterProgress, ParseProgress)
+		progress, err := document.Shown(p.Object, RegisterProgress, ParseProgress)
 		if v.Err == nil {
 			v.Err = err
 		}
@@ -37,7 +38,7 @@ func (b *viewer) payments(parts []Part) {
 // certain reports whether nothing contradicts the progress that is shown.
 func certain(payment *crdt.Object) bool {
 	r := registerOf(payment, RegisterProgress)
-	return r != nil && agree(r.Siblings)
+	return r != nil && document.Agree(r.Siblings)
 }
 
 // settle computes what is paid, what is handed back and what is due. What was paid beyond the total is handed back of

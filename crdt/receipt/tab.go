@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/tillmesh/tillmesh/crdt"
+	"github.com/tillmesh/tillmesh/crdt/document"
 )
 
 // Head is the register "head" of a tab: what it is called and who opened it.
@@ -26,32 +27,20 @@ func (h Head) Check() error {
 
 // ParseHead reads a register value.
 func ParseHead(raw []byte) (Head, error) {
-	f := parse(raw)
-	h := Head{Name: f.text("n"), OpenedMS: f.int("m"), Till: f.till("d"), User: f.text("u"), Shared: f.bool("s")}
-	return checked(f, "head of a tab", h)
+	f := rules.Parse(raw)
+	h := Head{Name: f.Text("n"), OpenedMS: f.Int("m"), Till: f.Till("d"), User: f.Text("u"), Shared: f.Bool("s")}
+	return document.Checked(f, "head of a tab", h)
 }
 
 // Edit writes the value over the register value shown (nil if there is none) and keeps fields it does not know.
 func (h Head) Edit(old []byte) ([]byte, error) {
-	return edit(old, func(rec *crdt.Record) {
+	return rules.Edit(old, func(rec *crdt.Record) {
 		rec.SetString("n", h.Name)
 		rec.SetInt("m", h.OpenedMS)
 		rec.SetTill("d", h.Till)
 		rec.SetString("u", h.User)
 		rec.SetBool("s", h.Shared)
 	})
-}
-
-// checked returns a value that was read, or why it cannot be used.
-func checked[T interface{ Check() error }](f *fields, what string, v T) (T, error) {
-	if f.err == nil {
-		f.err = v.Check()
-	}
-	if f.err != nil {
-		var none T
-		return none, fmt.Errorf("%s: %w", what, f.err)
-	}
-	return v, nil
 }
 
 // Note is the register "note" of a tab: a text for people, printed on the receipt.
@@ -62,18 +51,18 @@ func (n Note) Check() error {
 	if !utf8.ValidString(n.Text) {
 		return fmt.Errorf("%w: note is not valid UTF-8", ErrInvalid)
 	}
-	return checkText("note", strings.ReplaceAll(n.Text, "\n", " "), MaxNote)
+	return rules.CheckText("note", strings.ReplaceAll(n.Text, "\n", " "), MaxNote)
 }
 
 // ParseNote reads a register value.
 func ParseNote(raw []byte) (Note, error) {
-	f := parse(raw)
-	return checked(f, "note of a tab", Note{f.text("t")})
+	f := rules.Parse(raw)
+	return document.Checked(f, "note of a tab", Note{f.Text("t")})
 }
 
 // Edit writes the value over the register value shown (nil if there is none) and keeps fields it does not know.
 func (n Note) Edit(old []byte) ([]byte, error) {
-	return edit(old, func(rec *crdt.Record) { rec.SetString("t", n.Text) })
+	return rules.Edit(old, func(rec *crdt.Record) { rec.SetString("t", n.Text) })
 }
 
 // Customer is the register "customer" of a tab: whom the receipt is for. All fields may be empty.
@@ -90,13 +79,13 @@ func (c Customer) Check() error {
 
 // ParseCustomer reads a register value.
 func ParseCustomer(raw []byte) (Customer, error) {
-	f := parse(raw)
-	return checked(f, "customer of a tab", Customer{ID: f.object("c"), Number: f.text("n"), Name: f.text("m")})
+	f := rules.Parse(raw)
+	return document.Checked(f, "customer of a tab", Customer{ID: f.Object("c"), Number: f.Text("n"), Name: f.Text("m")})
 }
 
 // Edit writes the value over the register value shown (nil if there is none) and keeps fields it does not know.
 func (c Customer) Edit(old []byte) ([]byte, error) {
-	return edit(old, func(rec *crdt.Record) {
+	return rules.Edit(old, func(rec *crdt.Record) {
 		rec.SetObject("c", c.ID)
 		rec.SetString("n", c.Number)
 		rec.SetString("m", c.Name)
@@ -111,13 +100,13 @@ func (m Merge) Check() error { return nil }
 
 // ParseMerge reads a register value.
 func ParseMerge(raw []byte) (Merge, error) {
-	f := parse(raw)
-	return checked(f, "merge of a tab", Merge{f.object("t")})
+	f := rules.Parse(raw)
+	return document.Checked(f, "merge of a tab", Merge{f.Object("t")})
 }
 
 // Edit writes the value over the register value shown (nil if there is none) and keeps fields it does not know.
 func (m Merge) Edit(old []byte) ([]byte, error) {
-	return edit(old, func(rec *crdt.Record) { rec.SetObject("t", m.Into) })
+	return rules.Edit(old, func(rec *crdt.Record) { rec.SetObject("t", m.Into) })
 }
 
 // Claim is the register "claim" of a tab: who may take payment for it. The first holder is the till that opened the tab
@@ -142,13 +131,13 @@ func (c Claim) Check() error {
 
 // ParseClaim reads a register value.
 func ParseClaim(raw []byte) (Claim, error) {
-	f := parse(raw)
-	return checked(f, "claim of a tab", Claim{Till: f.till("d"), User: f.text("u"), Epoch: f.uint("e"), MS: f.int("m")})
+	f := rules.Parse(raw)
+	return document.Checked(f, "claim of a tab", Claim{Till: f.Till("d"), User: f.Text("u"), Epoch: f.Uint("e"), MS: f.Int("m")})
 }
 
 // Edit writes the value over the register value shown (nil if there is none) and keeps fields it does not know.
 func (c Claim) Edit(old []byte) ([]byte, error) {
-	return edit(old, func(rec *crdt.Record) {
+	return rules.Edit(old, func(rec *crdt.Record) {
 		rec.SetTill("d", c.Till)
 		rec.SetString("u", c.User)
 		rec.SetUint("e", c.Epoch)
@@ -207,29 +196,29 @@ type TabEdit struct {
 func EditTab(id crdt.ObjectID, obj *crdt.Object, e TabEdit) ([]crdt.Piece, error) {
 	w := newWriter(TypeTab, id, obj, e.Resolve...)
 	if e.Head != nil {
-		w.put(RegisterHead, *e.Head)
+		w.Put(RegisterHead, *e.Head)
 	}
 	if e.Note != nil {
-		w.put(RegisterNote, *e.Note)
+		w.Put(RegisterNote, *e.Note)
 	}
 	if e.Customer != nil {
-		w.put(RegisterCustomer, *e.Customer)
+		w.Put(RegisterCustomer, *e.Customer)
 	}
 	if e.Merge != nil {
 		if e.Merge.Into == id {
-			w.errs = append(w.errs, fmt.Errorf("%w: a tab cannot be merged into itself", ErrInvalid))
+			w.Fail(fmt.Errorf("%w: a tab cannot be merged into itself", ErrInvalid))
 		}
-		w.put(RegisterMerge, *e.Merge)
+		w.Put(RegisterMerge, *e.Merge)
 	}
 	if e.Claim != nil {
-		w.put(RegisterClaim, *e.Claim)
+		w.Put(RegisterClaim, *e.Claim)
 	}
-	return w.done()
+	return w.Done()
 }
 
 // MergedInto returns the tab that a tab was merged into, and whether it was. tab may be nil.
 func MergedInto(tab *crdt.Object) (crdt.ObjectID, bool) {
-	m, err := shown(tab, RegisterMerge, ParseMerge)
+	m, err := document.Shown(tab, RegisterMerge, ParseMerge)
 	return m.Into, err == nil && !m.Into.IsZero()
 }
 

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/tillmesh/tillmesh/crdt"
+	"github.com/tillmesh/tillmesh/crdt/document"
 )
 
 // More codes of [Problem], of a tab that is still open.
@@ -144,23 +145,19 @@ func (b *viewer) trouble(code, list string, id crdt.ObjectID, err error) {
 }
 
 func (b *viewer) tab(p Parts) {
-	var errs [4]error
+	var errs []error
 	v, obj := &b.v, p.Tab.Object
 	v.Open = registerOf(obj, RegisterHead) != nil
-	v.Head, errs[0] = shown(obj, RegisterHead, ParseHead)
-	v.Note, errs[1] = shown(obj, RegisterNote, ParseNote)
-	v.Customer, errs[2] = shown(obj, RegisterCustomer, ParseCustomer)
-	var m Merge
-	m, errs[3] = shown(obj, RegisterMerge, ParseMerge)
-	v.Into, v.Holder = m.Into, HolderOf(obj)
+	v.Head = document.Collect(obj, RegisterHead, ParseHead, &errs)
+	v.Note = document.Collect(obj, RegisterNote, ParseNote, &errs)
+	v.Customer = document.Collect(obj, RegisterCustomer, ParseCustomer, &errs)
+	v.Into, v.Holder = document.Collect(obj, RegisterMerge, ParseMerge, &errs).Into, HolderOf(obj)
 	for _, err := range errs {
-		if err != nil {
-			b.trouble(ProblemUnreadable, "/tabs", p.Tab.ID, fmt.Errorf("tab: %w", err))
-		}
+		b.trouble(ProblemUnreadable, "/tabs", p.Tab.ID, fmt.Errorf("tab: %w", err))
 	}
 	v.Supersedes.Tabs = append(v.Supersedes.Tabs, p.Tab.ID)
 	for _, m := range p.Merged {
-		head, err := shown(m.Object, RegisterHead, ParseHead)
+		head, err := document.Shown(m.Object, RegisterHead, ParseHead)
 		if err != nil {
 			b.trouble(ProblemUnreadable, "/tabs", m.ID, fmt.Errorf("tab: %w", err))
 		}
@@ -179,7 +176,7 @@ func (b *viewer) lines(parts []Part) {
 		} else {
 			l.Line, l.Err = ParseLine(p.Item)
 		}
-		loc, err := shown(p.Object, RegisterLocation, ParseLocation)
+		loc, err := document.Shown(p.Object, RegisterLocation, ParseLocation)
 		if l.Tab = loc.Tab; err != nil {
 			b.trouble(ProblemUnreadable, "/lines", p.ID, fmt.Errorf("line %v: %w", p.ID, err))
 		}
@@ -263,7 +260,7 @@ func (b *viewer) discounts(p Parts) {
 		}
 		b.v.Supersedes.Discounts = append(b.v.Supersedes.Discounts,
 			crdt.RegisterUpTo{Type: TypeDiscount, Object: part.ID, Name: RegisterValue, Clock: r.Clock})
-		d, err := shown(part.Object, RegisterValue, ParseDiscount)
+		d, err := document.Shown(part.Object, RegisterValue, ParseDiscount)
 		if err != nil {
 			b.trouble(ProblemUnreadable, "/discounts", part.ID, fmt.Errorf("%v: %w", part.ID, err))
 			continue

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/tillmesh/tillmesh/crdt"
+	"github.com/tillmesh/tillmesh/crdt/document"
 )
 
 // Void is the item that takes a line, or part of it, back before the tab is closed.
@@ -40,15 +41,15 @@ func (v Void) Bytes() []byte {
 
 // ParseVoid reads the item of a void.
 func ParseVoid(raw []byte) (Void, error) {
-	f := parse(raw)
-	return checked(f, "void", Void{Line: f.object("l"), Quantity: Quantity(f.int("q")), Reason: f.text("r"),
-		User: f.text("u"), Till: f.till("d"), MS: f.int("m")})
+	f := rules.Parse(raw)
+	return document.Checked(f, "void", Void{Line: f.Object("l"), Quantity: Quantity(f.Int("q")), Reason: f.Text("r"),
+		User: f.Text("u"), Till: f.Till("d"), MS: f.Int("m")})
 }
 
 // NewVoid returns the item of a new void. A value against the rules comes back as an error of [Void.Check]. Voids add
 // up; more than the line has takes all of it.
 func NewVoid(id crdt.ObjectID, v Void) ([]crdt.Piece, error) {
 	w := newWriter(TypeVoid, id, nil)
-	w.item(v)
-	return w.done()
+	w.Item(v)
+	return w.Done()
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/tillmesh/tillmesh/crdt"
+	"github.com/tillmesh/tillmesh/crdt/document"
 )
 
 // FounderPrefix is the number prefix of the till that founds a shop.
@@ -52,8 +53,8 @@ func (a Admission) Check() error {
 	if !a.Founder && (a.By.IsZero() || a.By == a.Till()) {
 		return fmt.Errorf("%w: a till is admitted by another one", ErrInvalid)
 	}
-	return errors.Join(checkText("name of the till", a.Name, MaxNameRunes), CheckPrefix(a.Prefix),
-		checkRange("time of admission", a.MS, 0, maxUnixMillis))
+	return errors.Join(rules.CheckText("name of the till", a.Name, MaxNameRunes), CheckPrefix(a.Prefix),
+		rules.CheckMS("time of admission", a.MS))
 }
 
 // Sign returns the item that admits the till. key is the private device key of the till By.
@@ -89,19 +90,14 @@ func parseAdmission(raw []byte) (Admission, crdt.Record, error) {
 	f := parseSigned(raw)
 	a := Admission{
 		PublicKey: make(ed25519.PublicKey, ed25519.PublicKeySize),
-		Name:      f.text("n"), Prefix: f.text("p"), By: f.till("b"), MS: f.int("t"), Replaces: f.till("r"),
+		Name:      f.Text("n"), Prefix: f.Text("p"), By: f.Till("b"), MS: f.Int("t"), Replaces: f.Till("r"),
 	}
-	if !f.fixed("k", a.PublicKey) && f.err == nil {
-		f.err = fmt.Errorf("%w: no public key", ErrInvalid)
+	if !fixed(f, "k", a.PublicKey) {
+		f.Fail(fmt.Errorf("%w: no public key", ErrInvalid))
 	}
-	if a.Founder = f.fixed("f", a.Nonce[:]); a.Founder && a.By.IsZero() {
+	if a.Founder = fixed(f, "f", a.Nonce[:]); a.Founder && a.By.IsZero() {
 		a.By = a.Till()
 	}
-	if f.err == nil {
-		f.err = a.Check()
-	}
-	if f.err != nil {
-		return Admission{}, f.rec, fmt.Errorf("admission: %w", f.err)
-	}
-	return a, f.rec, nil
+	a, err := document.Checked(f, "admission", a)
+	return a, f.Record(), err
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/tillmesh/tillmesh/crdt"
+	"github.com/tillmesh/tillmesh/crdt/document"
 )
 
 // Departure is the item by which a till leaves the shop, signed by any till of the roster: a retirement of a till that
@@ -33,7 +34,7 @@ func (d Departure) Check() error {
 	if d.Till.IsZero() || d.By.IsZero() {
 		return fmt.Errorf("%w: a %s names two tills", ErrInvalid, d.typ())
 	}
-	return errors.Join(checkText("reason", d.Reason, MaxReason), checkRange("time", d.MS, 0, maxUnixMillis))
+	return errors.Join(rules.CheckText("reason", d.Reason, MaxReason), rules.CheckMS("time", d.MS))
 }
 
 // Sign returns the item. key is the private device key of the till By.
@@ -58,12 +59,7 @@ func ParseDeparture(revoked bool, raw []byte) (Departure, error) {
 
 func parseDeparture(revoked bool, raw []byte) (Departure, crdt.Record, error) {
 	f := parseSigned(raw)
-	d := Departure{Revoked: revoked, Till: f.till("d"), By: f.till("b"), MS: f.int("t"), Reason: f.text("r")}
-	if f.err == nil {
-		f.err = d.Check()
-	}
-	if f.err != nil {
-		return Departure{}, f.rec, fmt.Errorf("%s: %w", d.typ(), f.err)
-	}
-	return d, f.rec, nil
+	d := Departure{Revoked: revoked, Till: f.Till("d"), By: f.Till("b"), MS: f.Int("t"), Reason: f.Text("r")}
+	d, err := document.Checked(f, d.typ(), d)
+	return d, f.Record(), err
 }

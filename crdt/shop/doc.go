@@ -17,10 +17,15 @@
 // Receipts are numbered per till in a series with a prefix that is unique in the shop without anybody being asked; see
 // [Roster.NextPrefix] and [Roster.NextSeries].
 //
-// The package is pure: it knows no clock, no randomness, no store and no other document.
+// The package is pure: it knows no clock, no randomness, no store and no other document. What it has in common with other
+// packages of documents is in package document.
 package shop
 
-import "errors"
+import (
+	"errors"
+
+	"github.com/tillmesh/tillmesh/crdt/document"
+)
 
 // Schema is the version of the rules in this package, for the head of commits and the lowest reader of a record.
 const Schema uint32 = 1
@@ -50,13 +55,12 @@ const (
 
 // Limits of one value.
 const (
-	MaxNameRunes  = 200 // names, streets, towns
-	MaxCodeRunes  = 40  // postcodes, tax numbers, VAT IDs
-	MaxReason     = 200 // runes of the reason of a departure
-	MaxPrefix     = 40  // bytes of a number prefix
-	MaxNumber     = 9999
-	maxUnixMillis = 1 << 48 // times, about the year 10889
-	maxScopes     = 1000    // scopes a lineage names
+	MaxNameRunes = 200 // names, streets, towns
+	MaxCodeRunes = 40  // postcodes, tax numbers, VAT IDs
+	MaxReason    = 200 // runes of the reason of a departure
+	MaxPrefix    = 40  // bytes of a number prefix
+	MaxNumber    = 9999
+	maxScopes    = 1000 // scopes a lineage names
 )
 
 // Errors of this package. All are wrapped with what is wrong and where.
@@ -68,3 +72,6 @@ var (
 	// ErrNotActive means that a till is not in the roster, or no longer.
 	ErrNotActive = errors.New("not an active till of this shop")
 )
+
+// rules is how the values here are read, checked and written.
+var rules = document.Rules{Schema: Schema, Invalid: ErrInvalid}

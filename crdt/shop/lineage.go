@@ -7,6 +7,7 @@ import (
 
 	"github.com/tillmesh/tillmesh/crdt"
 	"github.com/tillmesh/tillmesh/crdt/codec"
+	"github.com/tillmesh/tillmesh/crdt/document"
 )
 
 // Lineage is the item by which a till claims a replica: one store of it, from its first write until there is any doubt
@@ -44,7 +45,7 @@ func (l Lineage) Check() error {
 			return fmt.Errorf("%w: scopes of a lineage are sorted and have a number", ErrInvalid)
 		}
 	}
-	return errors.Join(CheckPrefix(l.Prefix), checkRange("time of a lineage", l.MS, 0, maxUnixMillis))
+	return errors.Join(CheckPrefix(l.Prefix), rules.CheckMS("time of a lineage", l.MS))
 }
 
 // Sign returns the item. key is the private device key of the till.
@@ -78,30 +79,23 @@ func ParseLineage(raw []byte) (Lineage, error) {
 
 func parseLineage(raw []byte) (Lineage, crdt.Record, error) {
 	f := parseSigned(raw)
-	l := Lineage{Till: f.till("d"), Prefix: f.text("p"), MS: f.int("t")}
-	f.fixed("r", l.Replica[:])
-	f.fixed("o", l.Predecessor[:])
-	if last := f.rec.Raw("l"); last != nil && f.err == nil {
-		l.Last, f.err = readLast(last)
-	}
-	if f.err == nil {
-		f.err = l.Check()
-	}
-	if f.err != nil {
-		return Lineage{}, f.rec, fmt.Errorf("lineage: %w", f.err)
-	}
-	return l, f.rec, nil
+	l := Lineage{Till: f.Till("d"), Prefix: f.Text("p"), MS: f.Int("t")}
+	fixed(f, "r", l.Replica[:])
+	fixed(f, "o", l.Predecessor[:])
+	f.Nested("l", func(r *codec.Reader) { l.Last = readLast(r) })
+	l, err := document.Checked(f, "lineage", l)
+	return l, f.Record(), err
 }
 
-func readLast(raw []byte) ([]ScopeSeq, error) {
-	r := codec.NewReader(raw)
+func readLast(r *codec.Reader) []ScopeSeq {
 	n := r.Array()
 	if n%2 != 0 || n > 2*maxScopes {
-		return nil, fmt.Errorf("%w: %d values for numbers by scope", codec.ErrMalformed, n)
+		r.Fail("%d values for numbers by scope", n)
+		return nil
 	}
 	last := make([]ScopeSeq, 0, n/2)
 	for range n / 2 {
 		last = append(last, ScopeSeq{crdt.ReadScope(r), crdt.Seq(r.Uint())})
 	}
-	return last, r.Done()
+	return last
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/tillmesh/tillmesh/crdt"
 	"github.com/tillmesh/tillmesh/crdt/codec"
+	"github.com/tillmesh/tillmesh/crdt/document"
 )
 
 // What holds until somebody writes the settings. Defaults are computed when reading and never written.
@@ -34,38 +35,28 @@ type Business struct {
 
 // Check says what is wrong with the value, wrapping [ErrInvalid].
 func (b Business) Check() error {
-	var country error
-	if !capitals(b.Country, 2) {
-		country = fmt.Errorf("%w: country %.20q is not a code such as DE", ErrInvalid, b.Country)
-	}
-	return errors.Join(country,
-		checkText("name of the business", b.Name, MaxNameRunes), checkText("street", b.Street, MaxNameRunes),
-		checkText("postcode", b.Postcode, MaxCodeRunes), checkText("town", b.Town, MaxNameRunes),
-		checkText("tax number", b.TaxNumber, MaxCodeRunes), checkText("VAT ID", b.VATID, MaxCodeRunes))
+	return errors.Join(rules.CheckCapitals("country", b.Country, "DE"),
+		rules.CheckText("name of the business", b.Name, MaxNameRunes), rules.CheckText("street", b.Street, MaxNameRunes),
+		rules.CheckText("postcode", b.Postcode, MaxCodeRunes), rules.CheckText("town", b.Town, MaxNameRunes),
+		rules.CheckText("tax number", b.TaxNumber, MaxCodeRunes), rules.CheckText("VAT ID", b.VATID, MaxCodeRunes))
 }
 
 // ParseBusiness reads a register value.
 func ParseBusiness(raw []byte) (Business, error) {
-	f := parse(raw)
+	f := rules.Parse(raw)
 	b := Business{
-		Name: f.text("n"), Street: f.text("s"), Postcode: f.text("p"), Town: f.text("t"), Country: f.text("c"),
-		TaxNumber: f.text("x"), VATID: f.text("v"),
+		Name: f.Text("n"), Street: f.Text("s"), Postcode: f.Text("p"), Town: f.Text("t"), Country: f.Text("c"),
+		TaxNumber: f.Text("x"), VATID: f.Text("v"),
 	}
 	if b.Country == "" {
 		b.Country = DefaultCountry
 	}
-	if f.err == nil {
-		f.err = b.Check()
-	}
-	if f.err != nil {
-		return Business{}, fmt.Errorf("business: %w", f.err)
-	}
-	return b, nil
+	return document.Checked(f, "business", b)
 }
 
 // Edit writes the value over the register value shown (nil if there is none) and keeps fields it does not know.
 func (b Business) Edit(old []byte) ([]byte, error) {
-	return edit(old, func(rec *crdt.Record) {
+	return rules.Edit(old, func(rec *crdt.Record) {
 		rec.SetString("n", b.Name)
 		rec.SetString("s", b.Street)
 		rec.SetString("p", b.Postcode)
@@ -82,32 +73,21 @@ type Money struct {
 }
 
 // Check says what is wrong with the value, wrapping [ErrInvalid].
-func (m Money) Check() error {
-	if !capitals(m.Currency, 3) {
-		return fmt.Errorf("%w: currency %.20q is not a code such as EUR", ErrInvalid, m.Currency)
-	}
-	return nil
-}
+func (m Money) Check() error { return rules.CheckCapitals("currency", m.Currency, "EUR") }
 
 // ParseMoney reads a register value.
 func ParseMoney(raw []byte) (Money, error) {
-	f := parse(raw)
-	m := Money{f.text("c")}
+	f := rules.Parse(raw)
+	m := Money{f.Text("c")}
 	if m.Currency == "" {
 		m.Currency = DefaultCurrency
 	}
-	if f.err == nil {
-		f.err = m.Check()
-	}
-	if f.err != nil {
-		return Money{}, fmt.Errorf("money: %w", f.err)
-	}
-	return m, nil
+	return document.Checked(f, "money", m)
 }
 
 // Edit writes the value over the register value shown (nil if there is none) and keeps fields it does not know.
 func (m Money) Edit(old []byte) ([]byte, error) {
-	return edit(old, func(rec *crdt.Record) { rec.SetString("c", unless(m.Currency, DefaultCurrency)) })
+	return rules.Edit(old, func(rec *crdt.Record) { rec.SetString("c", unless(m.Currency, DefaultCurrency)) })
 }
 
 // Day is the register "day" of the settings: when a business day ends.
@@ -123,7 +103,7 @@ func (d Day) Check() error {
 	if d.Zone == "" || len(d.Zone) > 64 || strings.Trim(d.Zone, letters) != "" || strings.HasPrefix(d.Zone, "/") {
 		zone = fmt.Errorf("%w: time zone %.70q is not a name such as Europe/Berlin", ErrInvalid, d.Zone)
 	}
-	return errors.Join(zone, checkRange("end of the business day in minutes", d.CutOff, 0, 24*60-1))
+	return errors.Join(zone, rules.CheckRange("end of the business day in minutes", d.CutOff, 0, 24*60-1))
 }
 
 // BusinessDay returns the business day (YYYY-MM-DD) of a moment, which the caller gives in the shop's time zone. What
@@ -138,26 +118,20 @@ func (d Day) BusinessDay(local time.Time) string {
 
 // ParseDay reads a register value.
 func ParseDay(raw []byte) (Day, error) {
-	f := parse(raw)
-	d := Day{Zone: f.text("z"), CutOff: f.int("c")}
+	f := rules.Parse(raw)
+	d := Day{Zone: f.Text("z"), CutOff: f.Int("c")}
 	if d.Zone == "" {
 		d.Zone = DefaultZone
 	}
-	if f.rec.Raw("c") == nil {
+	if f.Raw("c") == nil {
 		d.CutOff = DefaultCutOff
 	}
-	if f.err == nil {
-		f.err = d.Check()
-	}
-	if f.err != nil {
-		return Day{}, fmt.Errorf("day: %w", f.err)
-	}
-	return d, nil
+	return document.Checked(f, "day", d)
 }
 
 // Edit writes the value over the register value shown (nil if there is none) and keeps fields it does not know.
 func (d Day) Edit(old []byte) ([]byte, error) {
-	return edit(old, func(rec *crdt.Record) {
+	return rules.Edit(old, func(rec *crdt.Record) {
 		rec.SetString("z", unless(d.Zone, DefaultZone))
 		if d.CutOff == DefaultCutOff {
 			rec.SetRaw("c", nil)
@@ -173,24 +147,18 @@ type Shop struct {
 }
 
 // Check says what is wrong with the value, wrapping [ErrInvalid].
-func (s Shop) Check() error { return checkText("name of the shop", s.Name, MaxNameRunes) }
+func (s Shop) Check() error { return rules.CheckText("name of the shop", s.Name, MaxNameRunes) }
 
 // ParseShop reads a register value.
 func ParseShop(raw []byte) (Shop, error) {
-	f := parse(raw)
-	s := Shop{f.text("n")}
-	if f.err == nil {
-		f.err = s.Check()
-	}
-	if f.err != nil {
-		return Shop{}, fmt.Errorf("shop: %w", f.err)
-	}
-	return s, nil
+	f := rules.Parse(raw)
+	s := Shop{f.Text("n")}
+	return document.Checked(f, "shop", s)
 }
 
 // Edit writes the value over the register value shown (nil if there is none) and keeps fields it does not know.
 func (s Shop) Edit(old []byte) ([]byte, error) {
-	return edit(old, func(rec *crdt.Record) { rec.SetString("n", s.Name) })
+	return rules.Edit(old, func(rec *crdt.Record) { rec.SetString("n", s.Name) })
 }
 
 // Settings is what a till shows of the settings of the shop.
@@ -207,11 +175,11 @@ type Settings struct {
 func ViewSettings(obj *crdt.Object) (Settings, error) {
 	var errs []error
 	s := Settings{
-		Business:  shown(obj, RegisterBusiness, ParseBusiness, &errs),
-		Money:     shown(obj, RegisterMoney, ParseMoney, &errs),
-		Day:       shown(obj, RegisterDay, ParseDay, &errs),
-		Shop:      shown(obj, RegisterShop, ParseShop, &errs),
-		Conflicts: conflicts(obj, readSettings),
+		Business:  document.Collect(obj, RegisterBusiness, ParseBusiness, &errs),
+		Money:     document.Collect(obj, RegisterMoney, ParseMoney, &errs),
+		Day:       document.Collect(obj, RegisterDay, ParseDay, &errs),
+		Shop:      document.Collect(obj, RegisterShop, ParseShop, &errs),
+		Conflicts: document.Conflicts(obj, readSettings),
 	}
 	if s.Business.Country == "" {
 		s.Business.Country = DefaultCountry
@@ -231,13 +199,13 @@ func ViewSettings(obj *crdt.Object) (Settings, error) {
 func readSettings(register string, raw []byte) (any, error) {
 	switch register {
 	case RegisterBusiness:
-		return typed(ParseBusiness(raw))
+		return document.Typed(ParseBusiness(raw))
 	case RegisterMoney:
-		return typed(ParseMoney(raw))
+		return document.Typed(ParseMoney(raw))
 	case RegisterDay:
-		return typed(ParseDay(raw))
+		return document.Typed(ParseDay(raw))
 	case RegisterShop:
-		return typed(ParseShop(raw))
+		return document.Typed(ParseShop(raw))
 	}
 	return nil, nil
 }
@@ -254,25 +222,20 @@ type SettingsEdit struct {
 // EditSettings returns the register writes that make the settings so, none if they are so already. obj is the merged
 // object, nil or empty if nobody wrote one. A value against the rules comes back as [ErrInvalid].
 func EditSettings(obj *crdt.Object, e SettingsEdit) ([]crdt.Piece, error) {
-	w := newWriter(TypeSettings, SettingsObject(), obj, e.Resolve)
+	w := rules.Writer(TypeSettings, SettingsObject(), obj, e.Resolve...)
 	if e.Business != nil {
-		w.put(RegisterBusiness, *e.Business)
+		w.Put(RegisterBusiness, *e.Business)
 	}
 	if e.Money != nil {
-		w.put(RegisterMoney, *e.Money)
+		w.Put(RegisterMoney, *e.Money)
 	}
 	if e.Day != nil {
-		w.put(RegisterDay, *e.Day)
+		w.Put(RegisterDay, *e.Day)
 	}
 	if e.Shop != nil {
-		w.put(RegisterShop, *e.Shop)
+		w.Put(RegisterShop, *e.Shop)
 	}
-	return w.done()
-}
-
-// capitals reports whether s is n letters A to Z.
-func capitals(s string, n int) bool {
-	return len(s) == n && strings.Trim(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") == ""
+	return w.Done()
 }
 
 // unless returns s, or nothing if it is the default.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/tillmesh/tillmesh/crdt"
 	"github.com/tillmesh/tillmesh/crdt/codec"
+	"github.com/tillmesh/tillmesh/crdt/document"
 )
 
 // NonceSize is the length of the random bytes in a founder's admission.
@@ -53,12 +54,26 @@ func verify(typ string, shop crdt.ShopID, rec crdt.Record, key ed25519.PublicKey
 
 // parseSigned reads the record of a signed item. Only the one spelling that the signer wrote is taken, so nobody can
 // make a second item of the same content with other bytes.
-func parseSigned(raw []byte) *fields {
-	f := parse(raw)
-	if f.err == nil && !bytes.Equal(f.rec.Bytes(), raw) {
-		f.err = fmt.Errorf("%w: a signed record that is not in its shortest form, sorted by key", codec.ErrMalformed)
+func parseSigned(raw []byte) *document.Fields {
+	f := rules.Parse(raw)
+	if rec := f.Record(); f.Err() == nil && !bytes.Equal(rec.Bytes(), raw) {
+		f.Fail(fmt.Errorf("%w: a signed record that is not in its shortest form, sorted by key", codec.ErrMalformed))
 	}
 	return f
+}
+
+// fixed reads bytes of exactly this length and reports whether the field is there.
+func fixed(f *document.Fields, key string, into []byte) bool {
+	b := f.Binary(key)
+	if b == nil {
+		return false
+	}
+	if len(b) != len(into) {
+		f.Fail(fmt.Errorf("record field %q: %w: %d bytes, want %d", key, codec.ErrMalformed, len(b), len(into)))
+		return false
+	}
+	copy(into, b)
+	return true
 }
 
 // signer checks that a private key is the one of the till that is to sign.

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/tillmesh/tillmesh/crdt"
+	"github.com/tillmesh/tillmesh/crdt/document"
 )
 
 // TillObject returns the object ID that holds the registers of a till.
@@ -19,25 +20,19 @@ func (n TillName) Check() error {
 	if strings.TrimSpace(n.Name) == "" {
 		return fmt.Errorf("%w: a till needs a name", ErrInvalid)
 	}
-	return checkText("name of the till", n.Name, MaxNameRunes)
+	return rules.CheckText("name of the till", n.Name, MaxNameRunes)
 }
 
 // ParseTillName reads a register value.
 func ParseTillName(raw []byte) (TillName, error) {
-	f := parse(raw)
-	n := TillName{f.text("n")}
-	if f.err == nil {
-		f.err = n.Check()
-	}
-	if f.err != nil {
-		return TillName{}, fmt.Errorf("name of a till: %w", f.err)
-	}
-	return n, nil
+	f := rules.Parse(raw)
+	n := TillName{f.Text("n")}
+	return document.Checked(f, "name of a till", n)
 }
 
 // Edit writes the value over the register value shown (nil if there is none) and keeps fields it does not know.
 func (n TillName) Edit(old []byte) ([]byte, error) {
-	return edit(old, func(rec *crdt.Record) { rec.SetString("n", n.Name) })
+	return rules.Edit(old, func(rec *crdt.Record) { rec.SetString("n", n.Name) })
 }
 
 // Mode is the register "mode" of a till: what its screen reads and writes. Only the till itself writes it. Modes that
@@ -68,23 +63,17 @@ func (m Mode) Check() error {
 
 // ParseMode reads a register value.
 func ParseMode(raw []byte) (Mode, error) {
-	f := parse(raw)
-	m := Mode(f.text("m"))
+	f := rules.Parse(raw)
+	m := Mode(f.Text("m"))
 	if m == "" {
 		m = DefaultMode
 	}
-	if f.err == nil {
-		f.err = m.Check()
-	}
-	if f.err != nil {
-		return "", fmt.Errorf("mode of a till: %w", f.err)
-	}
-	return m, nil
+	return document.Checked(f, "mode of a till", m)
 }
 
 // Edit writes the value over the register value shown (nil if there is none) and keeps fields it does not know.
 func (m Mode) Edit(old []byte) ([]byte, error) {
-	return edit(old, func(rec *crdt.Record) { rec.SetString("m", string(m)) })
+	return rules.Edit(old, func(rec *crdt.Record) { rec.SetString("m", string(m)) })
 }
 
 // TillView is what the registers of a till say.
@@ -99,9 +88,9 @@ type TillView struct {
 func ViewTill(obj *crdt.Object) (TillView, error) {
 	var errs []error
 	v := TillView{
-		Name:      shown(obj, RegisterName, ParseTillName, &errs).Name,
-		Mode:      shown(obj, RegisterMode, ParseMode, &errs),
-		Conflicts: conflicts(obj, readTill),
+		Name:      document.Collect(obj, RegisterName, ParseTillName, &errs).Name,
+		Mode:      document.Collect(obj, RegisterMode, ParseMode, &errs),
+		Conflicts: document.Conflicts(obj, readTill),
 	}
 	if v.Mode == "" {
 		v.Mode = DefaultMode
@@ -115,9 +104,9 @@ func ViewTill(obj *crdt.Object) (TillView, error) {
 func readTill(register string, raw []byte) (any, error) {
 	switch register {
 	case RegisterName:
-		return typed(ParseTillName(raw))
+		return document.Typed(ParseTillName(raw))
 	case RegisterMode:
-		return typed(ParseMode(raw))
+		return document.Typed(ParseMode(raw))
 	}
 	return nil, nil
 }
@@ -132,12 +121,12 @@ type TillEdit struct {
 // EditTill returns the register writes that make a till so, none if it is so already. obj is its merged object, nil or
 // empty if nobody wrote one. A value against the rules comes back as [ErrInvalid].
 func EditTill(till crdt.TillID, obj *crdt.Object, e TillEdit) ([]crdt.Piece, error) {
-	w := newWriter(TypeTill, TillObject(till), obj, e.Resolve)
+	w := rules.Writer(TypeTill, TillObject(till), obj, e.Resolve...)
 	if e.Name != nil {
-		w.put(RegisterName, TillName{*e.Name})
+		w.Put(RegisterName, TillName{*e.Name})
 	}
 	if e.Mode != nil {
-		w.put(RegisterMode, *e.Mode)
+		w.Put(RegisterMode, *e.Mode)
 	}
-	return w.done()
+	return w.Done()
 }

@@ -21,8 +21,14 @@ type oneIn struct {
 
 func (in oneIn) object() (crdt.ObjectID, error) { return parseObject("path.id", in.ID) }
 
-// noContent is the answer of operations that say nothing.
-type noContent struct{}
+// withID names one document in the path and has a body. (huma does not look into embedded structs that are not exported,
+// so the path is spelled here again.)
+type withID[B any] struct {
+	ID   string `path:"id" minLength:"26" maxLength:"26" doc:"26 characters, letters a-z and digits 2-7" example:"aaaqeayeaudaocajbifqydiob4"`
+	Body B
+}
+
+func (in withID[B]) object() (crdt.ObjectID, error) { return parseObject("path.id", in.ID) }
 
 func (s *server) addArticles() {
 	add(s, operation(http.MethodGet, "/api/v1/articles", "Articles", "list-articles", "List articles",
@@ -32,7 +38,7 @@ func (s *server) addArticles() {
 		`Makes the article if there is none under this ID, and answers with it as it is then. Members that are left out stay
 as they are. Prices that are listed are set, start dates that are not listed stay; a price with "withdrawn": true does not
 count any more. Where two tills had changed a member at the same time, writing it decides.`), s.putArticle)
-	add(s, operation(http.MethodDelete, "/api/v1/articles/{id}", "Articles", "archive-article", "Archive an article",
+	addQuiet(s, operation(http.MethodDelete, "/api/v1/articles/{id}", "Articles", "archive-article", "Archive an article",
 		`It is no longer offered. Nothing is removed: write "archived": false to bring it back.`), s.archiveArticle)
 	batch := operation(http.MethodPost, "/api/v1/articles:batch", "Articles", "write-articles", "Write up to 1000 articles",
 		`Every row is written like with PUT, several in one step, without holding up sales. Rows that are refused come back
@@ -41,11 +47,12 @@ a new article. Unchanged rows write nothing, so a batch can be repeated.`)
 	batch.SkipValidateBody = true // every row by itself, see rowCheck
 	check := s.newRowCheck()
 	add(s, batch, s.writeArticles(check))
-	s.doc.OpenAPI().Paths[batch.Path].Post.RequestBody.Content["application/json"].Schema = schema[batchDoc](s)
+	s.doc.OpenAPI().Paths[batch.Path].Post.RequestBody.Content["application/json"].Schema = schema[articleBatch](s)
 }
 
 type listArticlesIn struct {
-	pageIn
+	Limit    int    `query:"limit" default:"100" minimum:"1" maximum:"1000" doc:"Most items of one answer"`
+	After    string `query:"after" maxLength:"26" doc:"Cursor: the member next of the answer before"`
 	Q        string `query:"q" maxLength:"200" doc:"Part of a name, or the beginning of a barcode or PLU"`
 	Barcode  string `query:"barcode" maxLength:"48" doc:"Exact barcode"`
 	PLU      string `query:"plu" maxLength:"48" doc:"Exact PLU"`
@@ -53,7 +60,7 @@ type listArticlesIn struct {
 }
 
 func (s *server) listArticles(ctx context.Context, in *listArticlesIn) (page[article], error) {
-	from, more, err := in.start()
+	from, more, err := startAfter(in.After)
 	if err != nil || !more {
 		return page[article]{Items: []article{}}, err
 	}
@@ -74,12 +81,7 @@ func (s *server) getArticle(ctx context.Context, in *oneIn) (article, error) {
 	return showArticle(id, a, err), nil
 }
 
-type putArticleIn struct {
-	oneIn
-	Body article
-}
-
-func (s *server) putArticle(ctx context.Context, in *putArticleIn) (article, error) {
+func (s *server) putArticle(ctx context.Context, in *withID[article]) (article, error) {
 	id, err := in.object()
 	if err != nil {
 		return article{}, err
@@ -87,6 +89,7 @@ func (s *server) putArticle(ctx context.Context, in *putArticleIn) (article, err
 	if err := sameID(in.ID, in.Body.ID); err != nil {
 		return article{}, err
 	}
+	defer s.edits.begin()()
 	was, err := s.till.Article(ctx, id)
 	if err != nil && !errors.Is(err, node.ErrNotFound) && !errors.Is(err, crdt.ErrUpdateNeeded) {
 		return article{}, err
@@ -103,7 +106,7 @@ func (s *server) putArticle(ctx context.Context, in *putArticleIn) (article, err
 	if err := s.till.EditArticle(ctx, id, e); err != nil {
 		return article{}, err
 	}
-	return s.getArticle(ctx, &in.oneIn)
+	return s.getArticle(ctx, &oneIn{in.ID})
 }
 
 // sameID refuses a document that says another ID than its path.
@@ -141,19 +144,20 @@ func (s *server) currency(ctx context.Context, prices []price) (string, error) {
 	return "", nil
 }
 
-func (s *server) archiveArticle(ctx context.Context, in *oneIn) (noContent, error) {
+func (s *server) archiveArticle(ctx context.Context, in *oneIn) error {
 	id, err := in.object()
 	if err != nil {
-		return noContent{}, err
+		return err
 	}
+	defer s.edits.begin()()
 	a, err := s.till.Article(ctx, id)
 	if err != nil && !errors.Is(err, crdt.ErrUpdateNeeded) {
-		return noContent{}, err
+		return err
 	}
 	if life := editLife(ref(true), a.Life, time.Now().UnixMilli()); life != nil {
-		return noContent{}, s.till.EditArticle(ctx, id, catalog.ArticleEdit{Life: life})
+		return s.till.EditArticle(ctx, id, catalog.ArticleEdit{Life: life})
 	}
-	return noContent{}, nil
+	return nil
 }
 
 // batchResult is what became of a batch.
@@ -184,6 +188,7 @@ func (s *server) writeArticles(check rowCheck) func(context.Context, *batchIn) (
 		}
 		rows := make([]node.ArticleRow, 0, len(given))
 		index := make([]int, 0, len(given)) // of each row in the request
+		defer s.edits.begin()()
 		settings, err := s.till.Settings(ctx)
 		if err != nil {
 			return out, err

@@ -11,8 +11,8 @@ import (
 
 const maxBatch = 1000 // rows
 
-// batchDoc is the body of a batch as the document shows it.
-type batchDoc struct {
+// articleBatch is the body of a batch as the document shows it.
+type articleBatch struct {
 	Articles []article `json:"articles" minItems:"1" maxItems:"1000" nullable:"false"`
 }
 

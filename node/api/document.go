@@ -61,7 +61,10 @@ func document(version string) huma.Config {
 			},
 			Security: []map[string][]string{{"token": {}}},
 		},
-		Formats:                      map[string]huma.Format{"application/json": {Marshal: huma.DefaultJSONFormat.Marshal, Unmarshal: json.Unmarshal}},
+		Formats: map[string]huma.Format{
+			"application/json": huma.DefaultJSONFormat,
+			"json":             huma.DefaultJSONFormat, // for application/problem+json
+		},
 		DefaultFormat:                "application/json",
 		RejectUnknownQueryParameters: true,
 		Transformers: []huma.Transformer{func(_ huma.Context, _ string, v any) (any, error) {
@@ -113,6 +116,20 @@ func strict(b []byte, into any) error {
 
 // addDocument adds the OpenAPI document and its readable form. It must come last.
 func (s *server) addDocument() error {
+	// huma describes its own errors too; here they are never sent, see ofHuma.
+	schemas := s.doc.OpenAPI().Components.Schemas.Map()
+	delete(schemas, "ErrorModel")
+	delete(schemas, "ErrorDetail")
+	for _, item := range s.doc.OpenAPI().Paths {
+		for _, op := range []*opDoc{item.Post, item.Put} {
+			if op == nil || examples[op.OperationID] == "" {
+				continue
+			}
+			if err := json.Unmarshal([]byte(examples[op.OperationID]), &op.RequestBody.Content["application/json"].Example); err != nil {
+				return fmt.Errorf("example of %s: %w", op.OperationID, err)
+			}
+		}
+	}
 	doc, err := json.Marshal(s.doc.OpenAPI())
 	if err != nil {
 		return err

@@ -37,18 +37,19 @@ func (s *server) addGroups() {
 	add(s, operation(http.MethodGet, "/api/v1/groups/{id}", "Groups", "get-group", "Get a group", ``), s.getGroup)
 	add(s, operation(http.MethodPut, "/api/v1/groups/{id}", "Groups", "put-group", "Write a group",
 		`Makes the group if there is none under this ID, and answers with it as it is then. Members that are left out stay as they are.`), s.putGroup)
-	add(s, operation(http.MethodDelete, "/api/v1/groups/{id}", "Groups", "archive-group", "Archive a group",
+	addQuiet(s, operation(http.MethodDelete, "/api/v1/groups/{id}", "Groups", "archive-group", "Archive a group",
 		`It is no longer offered; its articles stay. Write "archived": false to bring it back.`), s.archiveGroup)
 }
 
 // listIn are the parameters of lists of groups and taxes.
 type listIn struct {
-	pageIn
+	Limit    int    `query:"limit" default:"100" minimum:"1" maximum:"1000" doc:"Most items of one answer"`
+	After    string `query:"after" maxLength:"26" doc:"Cursor: the member next of the answer before"`
 	Archived string `query:"archived" enum:"true,false" doc:"Only archived ones, or only others; left out: both"`
 }
 
 func (s *server) listGroups(ctx context.Context, in *listIn) (page[group], error) {
-	from, more, err := in.start()
+	from, more, err := startAfter(in.After)
 	if err != nil || !more {
 		return page[group]{Items: []group{}}, err
 	}
@@ -68,12 +69,7 @@ func (s *server) getGroup(ctx context.Context, in *oneIn) (group, error) {
 	return showGroup(id, g, err), nil
 }
 
-type putGroupIn struct {
-	oneIn
-	Body group
-}
-
-func (s *server) putGroup(ctx context.Context, in *putGroupIn) (group, error) {
+func (s *server) putGroup(ctx context.Context, in *withID[group]) (group, error) {
 	id, err := in.object()
 	if err != nil {
 		return group{}, err
@@ -81,6 +77,7 @@ func (s *server) putGroup(ctx context.Context, in *putGroupIn) (group, error) {
 	if err := sameID(in.ID, in.Body.ID); err != nil {
 		return group{}, err
 	}
+	defer s.edits.begin()()
 	was, err := s.till.Group(ctx, id)
 	if err != nil && !errors.Is(err, node.ErrNotFound) && !errors.Is(err, crdt.ErrUpdateNeeded) {
 		return group{}, err
@@ -105,20 +102,21 @@ func (s *server) putGroup(ctx context.Context, in *putGroupIn) (group, error) {
 	if err := s.till.EditGroup(ctx, id, e); err != nil {
 		return group{}, err
 	}
-	return s.getGroup(ctx, &in.oneIn)
+	return s.getGroup(ctx, &oneIn{in.ID})
 }
 
-func (s *server) archiveGroup(ctx context.Context, in *oneIn) (noContent, error) {
+func (s *server) archiveGroup(ctx context.Context, in *oneIn) error {
 	id, err := in.object()
 	if err != nil {
-		return noContent{}, err
+		return err
 	}
+	defer s.edits.begin()()
 	g, err := s.till.Group(ctx, id)
 	if err != nil && !errors.Is(err, crdt.ErrUpdateNeeded) {
-		return noContent{}, err
+		return err
 	}
 	if life := editLife(ref(true), g.Life, time.Now().UnixMilli()); life != nil {
-		return noContent{}, s.till.EditGroup(ctx, id, catalog.GroupEdit{Life: life})
+		return s.till.EditGroup(ctx, id, catalog.GroupEdit{Life: life})
 	}
-	return noContent{}, nil
+	return nil
 }

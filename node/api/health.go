@@ -9,7 +9,9 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/tillmesh/tillmesh/node"
 	"github.com/tillmesh/tillmesh/replication/engine"
+	"github.com/tillmesh/tillmesh/replication/store/rows"
 )
 
 // lowDisk is when a till counts as unwell: below it the store is closed before the disk is full.
@@ -41,17 +43,24 @@ func (s *server) addHealth() {
 	s.raw("GET /metrics", route{}, metrics.ServeHTTP)
 }
 
-// health asks for no token, so it tells no more than that something is wrong and of which kind.
+// health looks how the till is.
 func (s *server) health(ctx context.Context) health {
 	v, err := s.till.Status(ctx)
+	if err != nil {
+		s.log.WarnContext(ctx, "the state of the till cannot be read", "error", err)
+	}
+	return healthOf(v, err)
+}
+
+// healthOf tells no more than that something is wrong and of which kind: no token is asked for.
+func healthOf(v node.Status, err error) health {
 	switch {
-	case errors.Is(err, engine.ErrStopped):
+	case errors.Is(err, engine.ErrStopped), errors.Is(err, rows.ErrClosed):
 		return ill("stopping", "the till is stopping")
 	case err != nil:
-		s.log.WarnContext(ctx, "the state of the till cannot be read", "error", err)
 		return ill("store", "the store cannot be read; see the log of the till")
 	case v.Doubt != "":
-		return ill("doubt", "nothing is written any more; see status")
+		return ill("doubt", "nothing is written any more; see the status of the till")
 	case v.FreeBytes > 0 && v.FreeBytes < lowDisk:
 		return ill("disk-full", fmt.Sprintf("%d MB are free on the disk of the till", v.FreeBytes>>20))
 	}

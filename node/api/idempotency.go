@@ -10,6 +10,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"strconv"
 	"sync"
 	"time"
 
@@ -128,10 +129,13 @@ func (s *server) once(w http.ResponseWriter, r *http.Request, key string, body [
 	_, till, _ := s.till.Self()
 	s.mux.ServeHTTP(out, r.WithContext(withSeed(ctx, seedOf(till, key, request, time.Now()))))
 	reply = node.Reply{Status: max(out.status, http.StatusOK), Body: out.body.Bytes()}
+	// The client need not wait until its answer is kept: who has it will not ask again, and who asks again waits here.
+	send(w, reply)
+	// An error means that the client is gone, or cannot be flushed to: it gets the answer when this returns.
+	_ = http.NewResponseController(w).Flush()
 	if reply.Status < http.StatusInternalServerError && reply.Status != statusGone {
 		s.keep(ctx, key, request, reply)
 	}
-	send(w, reply)
 	return nil
 }
 
@@ -159,6 +163,7 @@ func send(w http.ResponseWriter, reply node.Reply) {
 	}
 	if len(reply.Body) > 0 {
 		w.Header().Set("Content-Type", kind)
+		w.Header().Set("Content-Length", strconv.Itoa(len(reply.Body)))
 	}
 	w.WriteHeader(reply.Status)
 	// The client may be gone; there is nobody to tell.

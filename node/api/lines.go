@@ -16,16 +16,16 @@ func (s *server) addLines() {
 		`Send one line, or several under "lines": then all are added or none. Any till may add to any tab at any time. A line
 names an article, whose name, price and tax are copied as they are now, or is an open item with a name, tax and price of its
 own. A line whose ID is on the tab already is not added again. A tab has at most 500 lines.`)), s.addLinesTo)
-	add(s, created(operation(http.MethodPost, "/api/v1/tabs/{id}/lines/{line}/void", "Sales", "void-line", "Take a line back, or part of it",
-		`The line stays visible with what was taken back.`)), s.voidLine)
-	add(s, created(operation(http.MethodPost, "/api/v1/tabs/{id}/lines/{line}/discount", "Sales", "discount-line", "Set a discount on a line",
-		`A line has at most one discount of each kind; 0 removes it.`)), s.discountLine)
-	add(s, created(operation(http.MethodPost, "/api/v1/tabs/{id}/discount", "Sales", "discount-tab", "Set a discount on a tab",
-		`A tab has at most one discount of each kind; 0 removes it. It is spread over the taxes and lines to the cent.`)), s.discountTab)
+	add(s, operation(http.MethodPost, "/api/v1/tabs/{id}/lines/{line}/void", "Sales", "void-line", "Take a line back, or part of it",
+		`The line stays visible with what was taken back.`), s.voidLine)
+	add(s, operation(http.MethodPost, "/api/v1/tabs/{id}/lines/{line}/discount", "Sales", "discount-line", "Set a discount on a line",
+		`A line has at most one discount of each kind; 0 removes it.`), s.discountLine)
+	add(s, operation(http.MethodPost, "/api/v1/tabs/{id}/discount", "Sales", "discount-tab", "Set a discount on a tab",
+		`A tab has at most one discount of each kind; 0 removes it. It is spread over the taxes and lines to the cent.`), s.discountTab)
 }
 
-// newLine is a line to be added.
-type newLine struct {
+// NewLine is a line to be added. It is exported only because huma does not look into embedded structs that are not.
+type NewLine struct {
 	ID        string    `json:"id,omitempty" pattern:"^([a-z2-7]{26})?$" patternDescription:"26 letters a-z and digits 2-7" doc:"26 characters; left out: a new one is drawn"`
 	Article   string    `json:"article,omitempty" pattern:"^([a-z2-7]{26})?$" patternDescription:"26 letters a-z and digits 2-7" doc:"ID of the article" example:"aaaqeayeaudaocajbifqydiob4"`
 	Open      *openItem `json:"open,omitempty" doc:"Instead of an article"`
@@ -43,16 +43,10 @@ type openItem struct {
 	Price int64  `json:"price" minimum:"-9007199254740991" maximum:"9007199254740991" doc:"Gross, in minor units" example:"150"`
 }
 
-type addLinesIn struct {
-	tabIn
-	Body linesBody
-}
-
-// linesBody is one line, or several. The members of one are repeated because embedded structs would lose their names in
-// the document.
-type linesBody struct {
-	Lines []newLine `json:"lines,omitempty" minItems:"1" maxItems:"500" nullable:"false" doc:"Several lines; then no other member may be given"`
-	newLine
+// newLines is one line, or several.
+type newLines struct {
+	Lines []NewLine `json:"lines,omitempty" minItems:"1" maxItems:"500" nullable:"false" doc:"Several lines; then no other member may be given"`
+	NewLine
 }
 
 // linesAdded is what came of adding lines.
@@ -68,7 +62,7 @@ type tabTotals struct {
 	Totals totals `json:"totals"`
 }
 
-func (s *server) addLinesTo(ctx context.Context, in *addLinesIn) (linesAdded, error) {
+func (s *server) addLinesTo(ctx context.Context, in *withID[newLines]) (linesAdded, error) {
 	id, err := in.object()
 	if err != nil {
 		return linesAdded{}, err
@@ -76,8 +70,8 @@ func (s *server) addLinesTo(ctx context.Context, in *addLinesIn) (linesAdded, er
 	given, field := in.Body.Lines, "body.lines["
 	single := given == nil
 	if single {
-		given = []newLine{in.Body.newLine}
-	} else if in.Body.newLine.given() {
+		given = []NewLine{in.Body.NewLine}
+	} else if in.Body.NewLine.given() {
 		return linesAdded{}, invalid("body.lines", "body.lines: send one line or several under lines, not both")
 	}
 	list := make([]node.NewLine, len(given))
@@ -111,11 +105,11 @@ func (s *server) addLinesTo(ctx context.Context, in *addLinesIn) (linesAdded, er
 	return out, nil
 }
 
-func (n *newLine) given() bool {
+func (n *NewLine) given() bool {
 	return n.ID != "" || n.Article != "" || n.Open != nil || n.Quantity != nil || n.UnitPrice != nil || n.Takeaway || n.User != "" || n.Text != nil
 }
 
-func (n *newLine) line(field string) (out node.NewLine, err error) {
+func (n *NewLine) line(field string) (out node.NewLine, err error) {
 	if (n.Article == "") == (n.Open == nil) {
 		return out, invalid(field+"article", "%sarticle: name an article, or an open item", field)
 	}
@@ -148,22 +142,18 @@ func (n *newLine) line(field string) (out node.NewLine, err error) {
 	return out, nil
 }
 
-// lineIn names a line of a tab in the path.
-type lineIn struct {
-	tabIn
+// withLine names a tab and a line of it in the path and has a body.
+type withLine[B any] struct {
+	ID   string `path:"id" minLength:"26" maxLength:"26" doc:"ID of the tab, 26 characters" example:"aaaqeayeaudaocajbifqydiob4"`
 	Line string `path:"line" minLength:"26" maxLength:"26" doc:"ID of the line, 26 characters" example:"aaaqeayeaudaocajbifqydiob4"`
+	Body B
 }
 
-func (in lineIn) objects() (tab, line crdt.ObjectID, err error) {
-	if tab, err = in.object(); err == nil {
+func (in withLine[B]) objects() (tab, line crdt.ObjectID, err error) {
+	if tab, err = parseObject("path.id", in.ID); err == nil {
 		line, err = parseObject("path.line", in.Line)
 	}
 	return tab, line, err
-}
-
-type voidIn struct {
-	lineIn
-	Body *newVoid
 }
 
 // newVoid is what is to be taken back.
@@ -173,13 +163,13 @@ type newVoid struct {
 	User     string `json:"user,omitempty" maxLength:"200" doc:"Who does it"`
 }
 
-func (s *server) voidLine(ctx context.Context, in *voidIn) (tab, error) {
+func (s *server) voidLine(ctx context.Context, in *withLine[*newVoid]) (tab, error) {
 	id, line, err := in.objects()
 	if err != nil {
 		return tab{}, err
 	}
 	b := had(in.Body, newVoid{})
-	v, err := s.till.VoidLine(ctx, id, line, node.NewVoid{Quantity: receipt.Quantity(b.Quantity), Reason: b.Reason, User: b.User})
+	v, err := s.till.VoidLine(ctx, id, line, node.NewVoid{ID: freshID(ctx, "void", 0), Quantity: receipt.Quantity(b.Quantity), Reason: b.Reason, User: b.User})
 	if err != nil {
 		return tab{}, err
 	}
@@ -212,12 +202,7 @@ func (n newDiscount) discount() (node.NewDiscount, error) {
 	return out, nil
 }
 
-type discountLineIn struct {
-	lineIn
-	Body newDiscount
-}
-
-func (s *server) discountLine(ctx context.Context, in *discountLineIn) (tab, error) {
+func (s *server) discountLine(ctx context.Context, in *withLine[newDiscount]) (tab, error) {
 	id, line, err := in.objects()
 	if err != nil {
 		return tab{}, err
@@ -225,12 +210,7 @@ func (s *server) discountLine(ctx context.Context, in *discountLineIn) (tab, err
 	return s.discount(ctx, id, line, in.Body)
 }
 
-type discountTabIn struct {
-	tabIn
-	Body newDiscount
-}
-
-func (s *server) discountTab(ctx context.Context, in *discountTabIn) (tab, error) {
+func (s *server) discountTab(ctx context.Context, in *withID[newDiscount]) (tab, error) {
 	id, err := in.object()
 	if err != nil {
 		return tab{}, err

@@ -25,5 +25,8 @@ func (s *server) addPairing() {
 }
 
 type inviteIn struct {
-	Body *struct{} // nothing can be said yet
+	Body *newInvitation
 }
+
+// newInvitation asks for an invitation. Nothing can be said about it yet.
+type newInvitation struct{}

@@ -43,11 +43,6 @@ func (n newPayment) payment(field string) (out node.NewPayment, err error) {
 	return out, err
 }
 
-type payIn struct {
-	tabIn
-	Body newPayment
-}
-
 // paid is how a tab stands after a payment.
 type paid struct {
 	Payment paidPayment `json:"payment"`
@@ -65,7 +60,7 @@ type paidPayment struct {
 	User     string `json:"user"`
 }
 
-func (s *server) payTab(ctx context.Context, in *payIn) (paid, error) {
+func (s *server) payTab(ctx context.Context, in *withID[newPayment]) (paid, error) {
 	id, err := in.object()
 	if err != nil {
 		return paid{}, err
@@ -85,21 +80,16 @@ func (s *server) payTab(ctx context.Context, in *payIn) (paid, error) {
 	return paid{paidPayment{p.ID.String(), b.Type, b.Name, b.Amount, b.Tendered, b.User}, int64(p.Due), int64(p.Change)}, nil
 }
 
-type closeIn struct {
-	tabIn
-	Body *closing
-}
-
 // closing is what a tab is closed with.
 type closing struct {
 	User     string       `json:"user,omitempty" maxLength:"200" doc:"Who closes it, and takes the payments that name nobody"`
 	Payments []newPayment `json:"payments,omitempty" maxItems:"100" nullable:"false" doc:"Entered together with the closing"`
 }
 
-func (s *server) closeTab(ctx context.Context, in *closeIn) (receiptOut, error) {
+func (s *server) closeTab(ctx context.Context, in *withID[*closing]) (closedReceipt, error) {
 	id, err := in.object()
 	if err != nil {
-		return receiptOut{}, err
+		return closedReceipt{}, err
 	}
 	b := had(in.Body, closing{})
 	list := make([]node.NewPayment, len(b.Payments))
@@ -108,7 +98,7 @@ func (s *server) closeTab(ctx context.Context, in *closeIn) (receiptOut, error) 
 			p.User = b.User
 		}
 		if list[i], err = p.payment("body.payments[" + strconv.Itoa(i) + "]."); err != nil {
-			return receiptOut{}, err
+			return closedReceipt{}, err
 		}
 		if list[i].ID.IsZero() {
 			list[i].ID = freshID(ctx, "payment", i)
@@ -116,7 +106,7 @@ func (s *server) closeTab(ctx context.Context, in *closeIn) (receiptOut, error) 
 	}
 	r, err := s.till.CloseTab(ctx, id, b.User, list)
 	if err != nil {
-		return receiptOut{}, err
+		return closedReceipt{}, err
 	}
 	return showReceipt(r), nil
 }

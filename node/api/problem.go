@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"strings"
 
@@ -19,6 +20,7 @@ import (
 	"github.com/tillmesh/tillmesh/node"
 	"github.com/tillmesh/tillmesh/node/pairing"
 	"github.com/tillmesh/tillmesh/replication/engine"
+	"github.com/tillmesh/tillmesh/replication/store/rows"
 )
 
 // Codes of this package, beside those of [node.Refusal]. They are part of the API: append, never change.
@@ -60,8 +62,6 @@ type problem struct {
 	Due     *int64 `json:"due,omitempty" doc:"not-paid: what is still to be paid, in minor units"`
 	Receipt string `json:"receipt,omitempty" doc:"tab-closed: number of the receipt" example:"K2-000418"`
 	HeldBy  string `json:"held_by,omitempty" doc:"held-by: who works on the tab"`
-
-	wait string // Retry-After in seconds
 }
 
 // fieldError is one member of a request that was refused.
@@ -110,14 +110,14 @@ var refusalStatus = map[string]int{
 	node.CodeExists:         http.StatusConflict,
 }
 
-// known maps errors of the packages below, the first that fits.
+// known maps errors of the packages below, the first that fits: a price that names a tax which is not there is invalid, not
+// missing itself.
 var known = []struct {
 	err    error
 	status int
 	code   string
 	hint   string
 }{
-	{node.ErrNotFound, http.StatusNotFound, codeNotFound, ""},
 	{node.ErrNoShop, http.StatusConflict, codeNoShop, ""},
 	{node.ErrCursor, http.StatusUnprocessableEntity, codeInvalid, ""},
 	{node.ErrKeyReused, http.StatusUnprocessableEntity, codeKeyReused, ""},
@@ -128,9 +128,11 @@ var known = []struct {
 	{shop.ErrInvalid, http.StatusUnprocessableEntity, codeInvalid, ""},
 	{receipt.ErrInvalid, http.StatusUnprocessableEntity, codeInvalid, ""},
 	{crdt.ErrID, http.StatusUnprocessableEntity, codeInvalid, ""},
+	{node.ErrNotFound, http.StatusNotFound, codeNotFound, ""},
 	{pairing.ErrTooManyOpen, http.StatusTooManyRequests, codeInvitations, "use one of the open tokens, or wait until they expire"},
 	{pairing.ErrTooManyAttempts, http.StatusTooManyRequests, codeInvitations, ""},
 	{engine.ErrStopped, http.StatusServiceUnavailable, codeStopping, "try again when the till runs"},
+	{rows.ErrClosed, http.StatusServiceUnavailable, codeStopping, "try again when the till runs"},
 	{context.DeadlineExceeded, http.StatusGatewayTimeout, codeTimeout,
 		"it may have been done all the same: repeat it with the same Idempotency-Key, or look before you repeat it"},
 	{context.Canceled, statusGone, codeStopping, ""},
@@ -224,19 +226,21 @@ func clip(s string, n int) string {
 	return strings.ToValidUTF8(s[:n], "") + "…"
 }
 
-// write sends a problem.
-func (p *problem) write(w http.ResponseWriter) {
-	h := w.Header()
-	h.Set("Content-Type", problemType)
+// GetHeaders tells huma, and write, what goes with the status.
+func (p *problem) GetHeaders() http.Header {
 	switch p.Status {
 	case http.StatusUnauthorized:
-		h.Set("WWW-Authenticate", `Bearer realm="till"`)
+		return http.Header{"Www-Authenticate": {`Bearer realm="till"`}}
 	case http.StatusServiceUnavailable, http.StatusTooManyRequests:
-		if p.wait == "" {
-			p.wait = "1"
-		}
-		h.Set("Retry-After", p.wait)
+		return http.Header{"Retry-After": {"1"}}
 	}
+	return nil
+}
+
+// write sends a problem.
+func (p *problem) write(w http.ResponseWriter) {
+	maps.Copy(w.Header(), p.GetHeaders())
+	w.Header().Set("Content-Type", problemType)
 	w.WriteHeader(p.Status)
 	b, err := json.Marshal(p)
 	if err != nil { // a struct of texts and numbers

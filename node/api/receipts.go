@@ -20,11 +20,12 @@ func (s *server) addReceipts() {
 }
 
 type listReceiptsIn struct {
-	pageIn
-	Q    string `query:"q" maxLength:"60" doc:"Number, or part of one" example:"K2-000418"`
-	From string `query:"from" format:"date" doc:"First business day, YYYY-MM-DD"`
-	To   string `query:"to" format:"date" doc:"Last business day, YYYY-MM-DD"`
-	Till string `query:"till" minLength:"52" maxLength:"52" doc:"ID of the till that closed it, 52 characters"`
+	Limit int    `query:"limit" default:"100" minimum:"1" maximum:"1000" doc:"Most items of one answer"`
+	After string `query:"after" maxLength:"16384" doc:"Cursor: the member next of the answer before"`
+	Q     string `query:"q" maxLength:"60" doc:"Number, or part of one" example:"K2-000418"`
+	From  string `query:"from" format:"date" doc:"First business day, YYYY-MM-DD"`
+	To    string `query:"to" format:"date" doc:"Last business day, YYYY-MM-DD"`
+	Till  string `query:"till" minLength:"52" maxLength:"52" doc:"ID of the till that closed it, 52 characters"`
 }
 
 // receiptEntry is a receipt in the list.
@@ -73,8 +74,8 @@ type getReceiptIn struct {
 	ID string `path:"id" minLength:"1" maxLength:"60" doc:"ID, or number such as K2-000418" example:"K2-000418"`
 }
 
-// receiptOut is one receipt.
-type receiptOut struct {
+// closedReceipt is one receipt.
+type closedReceipt struct {
 	ID        string          `json:"id"`
 	Number    string          `json:"number" example:"K2-000418"`
 	Till      string          `json:"till" doc:"That closed it"`
@@ -95,8 +96,8 @@ type copies struct {
 	Tills []string `json:"tills" nullable:"false" doc:"Other tills known to have it on disk"`
 }
 
-func showReceipt(r node.Receipt) receiptOut {
-	out := receiptOut{
+func showReceipt(r node.Receipt) closedReceipt {
+	out := closedReceipt{
 		ID: r.ID.String(), Number: r.Number, Till: tillText(r.Till), Tabs: []string{}, Document: r.Document, Canonical: r.Document,
 		Hash: r.Hash.String(), Signature: hex.EncodeToString(r.Signed.Signature), Key: hex.EncodeToString(r.Signed.Key),
 		Verified: r.Verified, Alarm: r.Alarm, Copies: copies{Here: r.Here, Tills: []string{}},
@@ -110,10 +111,10 @@ func showReceipt(r node.Receipt) receiptOut {
 	return out
 }
 
-func (s *server) getReceipt(ctx context.Context, in *getReceiptIn) (receiptOut, error) {
+func (s *server) getReceipt(ctx context.Context, in *getReceiptIn) (closedReceipt, error) {
 	r, err := s.till.Receipt(ctx, in.ID)
 	if err != nil {
-		return receiptOut{}, err
+		return closedReceipt{}, err
 	}
 	return showReceipt(r), nil
 }

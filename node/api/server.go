@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"runtime/debug"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -45,6 +46,17 @@ type server struct {
 	metrics *metrics
 	room    chan struct{} // a slot for every request under way
 	streams chan struct{} // a slot for every stream of events
+	edits   edits
+}
+
+// edits lets one request at a time read a document and write it back with what it changes, so that two that name
+// different members of one register do not undo each other.
+type edits struct{ mu sync.Mutex }
+
+// begin waits for its turn and returns what ends it.
+func (e *edits) begin() (end func()) {
+	e.mu.Lock()
+	return e.mu.Unlock
 }
 
 // route is what is known of requests that match one pattern.
@@ -243,6 +255,17 @@ func add[I, O any](s *server, op opDoc, handle func(context.Context, *I) (O, err
 			return nil, s.problemOf(ctx, err)
 		}
 		return &answer[O]{out}, nil
+	})
+}
+
+// addQuiet adds an operation that answers with nothing but 204.
+func addQuiet[I any](s *server, op opDoc, handle func(context.Context, *I) error) {
+	s.describe(&op)
+	huma.Register(s.doc, op, func(ctx context.Context, in *I) (*struct{}, error) {
+		if err := handle(ctx, in); err != nil {
+			return nil, s.problemOf(ctx, err)
+		}
+		return nil, nil
 	})
 }
 

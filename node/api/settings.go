@@ -76,6 +76,7 @@ func showSetting(v any) any {
 type putSettingsIn struct{ Body settings }
 
 func (s *server) putSettings(ctx context.Context, in *putSettingsIn) (settings, error) {
+	defer s.edits.begin()()
 	was, err := s.till.Settings(ctx)
 	if err != nil {
 		return settings{}, err

@@ -3,6 +3,8 @@ package api
 import (
 	"cmp"
 	"context"
+	"encoding/hex"
+	"fmt"
 	"net/http"
 
 	"github.com/tillmesh/tillmesh/crdt"
@@ -15,7 +17,7 @@ const program = "tillmesh"
 type status struct {
 	Program   string        `json:"program" example:"tillmesh"`
 	Version   string        `json:"version"`
-	Shop      *named        `json:"shop,omitempty"`
+	Shop      *shopName     `json:"shop,omitempty"`
 	Till      *tillIdentity `json:"till,omitempty"`
 	Since     string        `json:"since" doc:"When it started, RFC 3339"`
 	Clock     clock         `json:"clock"`
@@ -32,8 +34,8 @@ type status struct {
 	Found      []foundShop `json:"found,omitempty" nullable:"false" doc:"Before the till belongs to a shop: the shops it sees"`
 }
 
-// named is a thing with a name.
-type named struct {
+// shopName names a shop.
+type shopName struct {
 	ID   string `json:"id"`
 	Name string `json:"name"`
 }
@@ -54,7 +56,7 @@ type clock struct {
 
 // storeState is the store in figures.
 type storeState struct {
-	Receipts     uint64 `json:"receipts" doc:"Receipts this till closed since its start"`
+	Receipts     uint64 `json:"receipts" doc:"Receipts of all tills that are held here"`
 	WaitingBytes int    `json:"waiting_bytes" doc:"Changes that wait for the disk"`
 	Doubt        string `json:"doubt" doc:"Why nothing is written any more, empty if all is well"`
 }
@@ -65,6 +67,7 @@ type peer struct {
 	Name     string `json:"name"`
 	Prefix   string `json:"prefix"`
 	Linked   bool   `json:"linked" doc:"There is a link to it now"`
+	Equal    bool   `json:"equal" doc:"It is linked and known to hold the same now"`
 	EqualAt  string `json:"equal_at" doc:"When both last held the same, RFC 3339; empty if not since this start"`
 	LastSeen string `json:"last_seen" doc:"RFC 3339; empty if not since this start"`
 	Pulling  bool   `json:"pulling" doc:"This till is fetching what it lacks from it"`
@@ -104,31 +107,31 @@ func (s *server) getStatus(ctx context.Context, _ *struct{}) (status, error) {
 	if err != nil {
 		return status{}, err
 	}
-	return s.showStatus(v), nil
+	return showStatus(v), nil
 }
 
-func (s *server) showStatus(v node.Status) status {
+func showStatus(v node.Status) status {
 	out := status{
-		Program: program, Version: v.Program, Shop: &named{v.ShopID.String(), v.ShopName},
+		Program: program, Version: v.Program, Shop: &shopName{v.ShopID.String(), v.ShopName},
 		Till:  &tillIdentity{v.Till.String(), v.Name, v.Prefix, v.Replica.String()},
 		Since: instant(v.Since), Clock: clock{Trusted: true},
-		Store: storeState{s.till.Counters().ReceiptsClosed.Load(), v.Waiting, v.Doubt}, Peers: []peer{}, Equal: v.Equal,
+		Store: storeState{v.Receipts, v.Waiting, v.Doubt}, Peers: []peer{}, Equal: v.Equal,
 		StateHash: v.StateHash, Scopes: []scopeState{}, Disk: disk{v.FreeBytes}, OpenTabs: v.OpenTabs,
 		NextNumber: v.NextNumber, LastNumber: v.LastNumber,
 	}
 	for _, p := range v.Peers {
-		out.Peers = append(out.Peers, peer{p.Till.String(), p.Name, p.Prefix, p.Linked, instant(p.EqualAt), instant(p.Seen), p.Pulling})
+		out.Peers = append(out.Peers, peer{p.Till.String(), p.Name, p.Prefix, p.Linked, p.Equal, instant(p.EqualAt), instant(p.Seen), p.Pulling})
 	}
 	for _, x := range v.Scopes {
-		out.Scopes = append(out.Scopes, scopeState{x.Scope.String(), hexText(x.Context[:]), hexText(digestBytes(x.Digest))})
+		out.Scopes = append(out.Scopes, scopeState{x.Scope.String(), hex.EncodeToString(x.Context[:]), digestText(x.Digest)})
 	}
 	return out
 }
 
-func digestBytes(d crdt.Digest) []byte { return d[:] }
+func digestText(d crdt.Digest) string { return fmt.Sprintf("%016x%016x", d[0], d[1]) }
 
-// meshView is how a till sees the others.
-type meshView struct {
+// mesh is how a till sees the others.
+type mesh struct {
 	Tills     []meshTill        `json:"tills" nullable:"false" doc:"All tills that ever belonged to the shop"`
 	Own       []string          `json:"own_addresses" nullable:"false" doc:"Where this till takes links, host:port"`
 	Counters  map[string]uint64 `json:"counters" doc:"Since the start: links, refused connections by reason, replication"`
@@ -145,6 +148,7 @@ type meshTill struct {
 	State     string   `json:"state" doc:"active, retired or revoked"`
 	Self      bool     `json:"self" doc:"It is this till"`
 	Linked    bool     `json:"linked" doc:"There is a link to it now"`
+	Equal     bool     `json:"equal" doc:"It is linked and known to hold the same now"`
 	Address   string   `json:"address" doc:"Of the link, host:port; empty if there is none"`
 	Alive     bool     `json:"alive" doc:"Gossip says so"`
 	LastSeen  string   `json:"last_seen" doc:"RFC 3339; empty if not since this start"`
@@ -166,9 +170,9 @@ type gossipState struct {
 	Problem string `json:"problem" doc:"Why it is not up, empty if it is"`
 }
 
-func (s *server) getMesh(context.Context, *struct{}) (meshView, error) {
+func (s *server) getMesh(context.Context, *struct{}) (mesh, error) {
 	v := s.till.Mesh()
-	out := meshView{
+	out := mesh{
 		Tills: []meshTill{}, Own: orEmpty(v.Own), Counters: make(map[string]uint64), Problems: orEmpty(v.Problems),
 		Discovery: discoveryState{"off", []string{}}, Gossip: gossipState{Up: v.Gossip.Up},
 	}
@@ -189,7 +193,7 @@ func (s *server) getMesh(context.Context, *struct{}) (meshView, error) {
 	}
 	for _, p := range v.Tills {
 		out.Tills = append(out.Tills, meshTill{
-			ID: p.Till.String(), Name: p.Name, Prefix: p.Prefix, State: p.State, Self: p.Self, Linked: p.Linked, Address: p.Address,
+			ID: p.Till.String(), Name: p.Name, Prefix: p.Prefix, State: p.State, Self: p.Self, Linked: p.Linked, Equal: p.Equal, Address: p.Address,
 			Alive: p.Alive, LastSeen: instant(p.Seen), EqualAt: instant(p.EqualAt), Program: p.Program, Addresses: orEmpty(p.Addresses),
 		})
 	}

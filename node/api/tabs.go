@@ -1,20 +1,16 @@
 package api
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"net/http"
+	"strconv"
 	"strings"
 
 	"github.com/tillmesh/tillmesh/crdt"
 	"github.com/tillmesh/tillmesh/node"
 )
-
-// tabIn names a tab in the path.
-type tabIn struct {
-	ID string `path:"id" minLength:"26" maxLength:"26" doc:"ID of the tab, 26 characters" example:"aaaqeayeaudaocajbifqydiob4"`
-}
-
-func (in tabIn) object() (crdt.ObjectID, error) { return parseObject("path.id", in.ID) }
 
 func created(op opDoc) opDoc {
 	op.DefaultStatus = http.StatusCreated
@@ -64,42 +60,68 @@ func (s *server) openTab(ctx context.Context, in *openTabIn) (tab, error) {
 }
 
 type listTabsIn struct {
-	pageIn
-	Q string `query:"q" maxLength:"200" doc:"Part of the name, note or customer"`
+	Limit int    `query:"limit" default:"100" minimum:"1" maximum:"1000" doc:"Most items of one answer"`
+	After string `query:"after" maxLength:"60" doc:"Cursor: the member next of the answer before"`
+	Q     string `query:"q" maxLength:"200" doc:"Part of the name, note or customer"`
 }
 
 func (s *server) listTabs(ctx context.Context, in *listTabsIn) (page[tab], error) {
 	out := page[tab]{Items: []tab{}}
-	after, err := parseObject("query.after", in.After)
+	after, err := parseTabCursor(in.After)
 	if err != nil {
 		return out, err
 	}
-	list := s.till.Tabs(ctx)
-	if !after.IsZero() {
-		// A cursor whose tab was closed meanwhile begins anew: better twice than not at all.
-		for i := range list {
-			if list[i].ID == after {
-				list = list[i+1:]
-				break
-			}
-		}
-	}
 	text := strings.ToLower(strings.TrimSpace(in.Q))
-	for i := range list {
-		v, err := s.till.Tab(ctx, list[i].ID)
-		if err != nil {
+	last := tabCursor{}
+	for _, open := range s.till.Tabs(ctx) {
+		at := tabCursor{open.OpenedMS, open.ID}
+		if at.compare(after) <= 0 {
+			continue
+		}
+		v, err := s.till.Tab(ctx, open.ID)
+		if _, gone := errors.AsType[*node.Refusal](err); gone {
+			continue // merged or closed a moment ago
+		} else if err != nil {
 			return out, err
 		}
 		if v.State == node.StateClosed || !mentions(v, text) {
 			continue
 		}
 		if len(out.Items) == in.Limit {
-			out.Next = out.Items[in.Limit-1].ID
+			out.Next = last.String()
 			return out, nil
 		}
-		out.Items = append(out.Items, s.showTab(v))
+		out.Items, last = append(out.Items, s.showTab(v)), at
 	}
 	return out, nil
+}
+
+// tabCursor is a place in the list of open tabs, which stays where it is when its tab is closed.
+type tabCursor struct {
+	openedMS int64
+	id       crdt.ObjectID
+}
+
+// String returns the form for the parameter after.
+func (c tabCursor) String() string { return strconv.FormatInt(c.openedMS, 10) + "." + c.id.String() }
+
+func (c tabCursor) compare(other tabCursor) int {
+	return cmp.Or(cmp.Compare(c.openedMS, other.openedMS), c.id.Compare(other.id))
+}
+
+// parseTabCursor reads a cursor; an empty text is the place before all tabs.
+func parseTabCursor(s string) (c tabCursor, err error) {
+	if s == "" {
+		return tabCursor{openedMS: -1}, nil
+	}
+	ms, id, _ := strings.Cut(s, ".")
+	if c.openedMS, err = strconv.ParseInt(ms, 10, 64); err == nil {
+		c.id, err = crdt.ParseObjectID(id)
+	}
+	if err != nil {
+		return c, invalid("query.after", "query.after: %q is no place in this list", clip(s, 60))
+	}
+	return c, nil
 }
 
 func mentions(v node.TabView, text string) bool {
@@ -114,7 +136,7 @@ func mentions(v node.TabView, text string) bool {
 	return false
 }
 
-func (s *server) getTab(ctx context.Context, in *tabIn) (tab, error) {
+func (s *server) getTab(ctx context.Context, in *oneIn) (tab, error) {
 	id, err := in.object()
 	if err != nil {
 		return tab{}, err
@@ -124,11 +146,6 @@ func (s *server) getTab(ctx context.Context, in *tabIn) (tab, error) {
 		return tab{}, err
 	}
 	return s.showTab(v), nil
-}
-
-type claimIn struct {
-	tabIn
-	Body *newClaim
 }
 
 // newClaim asks for a tab.
@@ -146,7 +163,7 @@ type claimed struct {
 	Reason      string `json:"reason,omitempty" doc:"Not granted: what that till said"`
 }
 
-func (s *server) claimTab(ctx context.Context, in *claimIn) (claimed, error) {
+func (s *server) claimTab(ctx context.Context, in *withID[*newClaim]) (claimed, error) {
 	id, err := in.object()
 	if err != nil {
 		return claimed{}, err

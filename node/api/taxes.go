@@ -56,12 +56,12 @@ func (s *server) addTaxes() {
 	add(s, operation(http.MethodPut, "/api/v1/taxes/{id}", "Taxes", "put-tax", "Write a tax",
 		`Makes the tax if there is none under this ID, and answers with it as it is then. Members that are left out stay as they
 are; rates that are listed are set, start dates that are not listed stay.`), s.putTax)
-	add(s, operation(http.MethodDelete, "/api/v1/taxes/{id}", "Taxes", "archive-tax", "Archive a tax",
+	addQuiet(s, operation(http.MethodDelete, "/api/v1/taxes/{id}", "Taxes", "archive-tax", "Archive a tax",
 		`It is no longer offered; prices that name it stay. Write "archived": false to bring it back.`), s.archiveTax)
 }
 
 func (s *server) listTaxes(ctx context.Context, in *listIn) (page[tax], error) {
-	from, more, err := in.start()
+	from, more, err := startAfter(in.After)
 	if err != nil || !more {
 		return page[tax]{Items: []tax{}}, err
 	}
@@ -81,12 +81,7 @@ func (s *server) getTax(ctx context.Context, in *oneIn) (tax, error) {
 	return showTax(id, t, err), nil
 }
 
-type putTaxIn struct {
-	oneIn
-	Body tax
-}
-
-func (s *server) putTax(ctx context.Context, in *putTaxIn) (tax, error) {
+func (s *server) putTax(ctx context.Context, in *withID[tax]) (tax, error) {
 	id, err := in.object()
 	if err != nil {
 		return tax{}, err
@@ -94,6 +89,7 @@ func (s *server) putTax(ctx context.Context, in *putTaxIn) (tax, error) {
 	if err := sameID(in.ID, in.Body.ID); err != nil {
 		return tax{}, err
 	}
+	defer s.edits.begin()()
 	was, err := s.till.Tax(ctx, id)
 	if err != nil && !errors.Is(err, node.ErrNotFound) && !errors.Is(err, crdt.ErrUpdateNeeded) {
 		return tax{}, err
@@ -119,20 +115,21 @@ func (s *server) putTax(ctx context.Context, in *putTaxIn) (tax, error) {
 	if err := s.till.EditTax(ctx, id, e); err != nil {
 		return tax{}, err
 	}
-	return s.getTax(ctx, &in.oneIn)
+	return s.getTax(ctx, &oneIn{in.ID})
 }
 
-func (s *server) archiveTax(ctx context.Context, in *oneIn) (noContent, error) {
+func (s *server) archiveTax(ctx context.Context, in *oneIn) error {
 	id, err := in.object()
 	if err != nil {
-		return noContent{}, err
+		return err
 	}
+	defer s.edits.begin()()
 	t, err := s.till.Tax(ctx, id)
 	if err != nil && !errors.Is(err, crdt.ErrUpdateNeeded) {
-		return noContent{}, err
+		return err
 	}
 	if life := editLife(ref(true), t.Life, time.Now().UnixMilli()); life != nil {
-		return noContent{}, s.till.EditTax(ctx, id, catalog.TaxEdit{Life: life})
+		return s.till.EditTax(ctx, id, catalog.TaxEdit{Life: life})
 	}
-	return noContent{}, nil
+	return nil
 }

@@ -52,24 +52,18 @@ func instantMS(ms int64) string {
 	return instant(time.UnixMilli(ms))
 }
 
-// pageIn are the parameters of every list.
-type pageIn struct {
-	Limit int    `query:"limit" default:"100" minimum:"1" maximum:"1000" doc:"Most items of one answer"`
-	After string `query:"after" maxLength:"16384" doc:"Cursor: the member next of the answer before"`
-}
-
 // page is one part of a list.
 type page[T any] struct {
 	Items []T    `json:"items" nullable:"false"`
 	Next  string `json:"next" doc:"Cursor for the parameter after; empty at the end"`
 }
 
-// start returns where a list by ID goes on after a cursor; more is false behind the last of all IDs.
-func (p pageIn) start() (from crdt.ObjectID, more bool, err error) {
-	if p.After == "" {
+// startAfter returns where a list by ID goes on after a cursor; more is false behind the last of all IDs.
+func startAfter(cursor string) (from crdt.ObjectID, more bool, err error) {
+	if cursor == "" {
 		return from, true, nil
 	}
-	if from, err = parseObject("query.after", p.After); err != nil {
+	if from, err = parseObject("query.after", cursor); err != nil {
 		return from, false, err
 	}
 	from, more = store.NextID(from)

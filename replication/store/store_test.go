@@ -13,30 +13,65 @@ import (
 	"github.com/tillmesh/tillmesh/crdt"
 	"github.com/tillmesh/tillmesh/replication"
 	"github.com/tillmesh/tillmesh/replication/store"
+	"github.com/tillmesh/tillmesh/replication/store/badger"
 	"github.com/tillmesh/tillmesh/replication/store/memory"
 	"github.com/tillmesh/tillmesh/replication/store/rows"
+	"github.com/tillmesh/tillmesh/replication/store/sql"
 )
 
 var ctx = context.Background()
 
 func openOn(t *testing.T, d *memory.Disk) *store.Store {
 	t.Helper()
-	r, err := d.Open()
+	return openRows(t, func() (rows.Store, error) { return d.Open() })
+}
+
+func openRows(t *testing.T, open func() (rows.Store, error)) *store.Store {
+	t.Helper()
+	r, err := open()
 	require.NoError(t, err)
 	s, err := store.Open(ctx, r)
 	require.NoError(t, err)
 	return s
 }
 
+// adapters are what the rules rest on; each call returns a way to open one store again and again.
+var adapters = map[string]func(t *testing.T) func() (rows.Store, error){
+	"memory": func(*testing.T) func() (rows.Store, error) {
+		disk := memory.NewDisk()
+		return func() (rows.Store, error) { return disk.Open() }
+	},
+	"badger": func(t *testing.T) func() (rows.Store, error) {
+		dir := t.TempDir()
+		return func() (rows.Store, error) {
+			r, _, err := badger.Open(badger.Options{Dir: dir})
+			return r, err
+		}
+	},
+	"sqlite": func(t *testing.T) func() (rows.Store, error) {
+		dir := t.TempDir()
+		return func() (rows.Store, error) {
+			r, _, err := sql.Open(ctx, sql.Options{Dir: dir})
+			return r, err
+		}
+	},
+}
+
 // TestRulesAgainstState: whatever the order, the batches and the repetitions, and however often the store is opened
 // again, its rows say what crdt.State says.
 func TestRulesAgainstState(t *testing.T) {
+	for name, engine := range adapters {
+		t.Run(name, func(t *testing.T) { rulesAgainstState(t, engine) })
+	}
+}
+
+func rulesAgainstState(t *testing.T, engine func(*testing.T) func() (rows.Store, error)) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
-	for n := range uint64(12) {
+	for n := range uint64(6) {
 		h := newHistory(seed + n)
-		disk := memory.NewDisk()
-		s := openOn(t, disk)
+		open := engine(t)
+		s := openRows(t, open)
 		want := crdt.NewState()
 		order := slices.Clone(h.commits)
 		h.random.Shuffle(len(order), func(i, j int) { order[i], order[j] = order[j], order[i] })
@@ -65,10 +100,11 @@ func TestRulesAgainstState(t *testing.T) {
 			requireState(t, s, want, fmt.Sprintf("seed %d", seed+n))
 			if h.random.IntN(6) == 0 {
 				require.NoError(t, s.Close())
-				s = openOn(t, disk)
+				s = openRows(t, open)
 				requireState(t, s, want, fmt.Sprintf("seed %d, opened again", seed+n))
 			}
 		}
+		require.NoError(t, s.Close())
 	}
 }
 

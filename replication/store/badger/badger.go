@@ -18,7 +18,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"sync"
 
 	"github.com/dgraph-io/badger/v4"
 
@@ -53,16 +52,8 @@ type Options struct {
 type Store struct {
 	db                *badger.DB
 	dir               *datadir.Dir
+	gate              rows.Gate
 	maxBytes, maxRows int
-
-	mu     sync.RWMutex // held for reading by every call, for writing by Close
-	closed bool         // guarded by mu
-
-	writer sync.Mutex // held by the running commit
-	fail   struct {
-		sync.Mutex
-		err error // set once: every later call returns it
-	}
 }
 
 var _ rows.Store = (*Store)(nil)
@@ -157,47 +148,22 @@ func (s *Store) checkFormat(path string) error {
 	return datadir.CheckNumber(path, int(binary.BigEndian.Uint16(have)), Format)
 }
 
-// begin enters a call: it must call s.mu.RUnlock after a nil error.
-func (s *Store) begin(ctx context.Context) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	s.mu.RLock()
-	if s.closed {
-		s.mu.RUnlock()
-		return rows.ErrClosed
-	}
-	s.fail.Lock()
-	defer s.fail.Unlock()
-	if s.fail.err != nil {
-		s.mu.RUnlock()
-	}
-	return s.fail.err
+// reading runs a call that reads tables. Badger panics on a damaged one; that becomes rows.ErrCorrupt.
+func (s *Store) reading(ctx context.Context, call func() error) error {
+	return s.gate.Read(ctx, func() (err error) {
+		defer func() {
+			if recover() != nil {
+				// What was recovered may hold data, so it is not shown.
+				err = fmt.Errorf("%w (%w)", errTable, rows.ErrFailed)
+			}
+		}()
+		return call()
+	})
 }
 
-// failed remembers the first failure and returns it.
-func (s *Store) failed(err error) error {
-	s.fail.Lock()
-	defer s.fail.Unlock()
-	if s.fail.err == nil {
-		s.fail.err = err
-	}
-	return err
-}
-
-// view runs a read-only transaction. Badger panics on a damaged table; that becomes rows.ErrCorrupt.
-func (s *Store) view(ctx context.Context, read func(*badger.Txn) error) (err error) {
-	if err := s.begin(ctx); err != nil {
-		return err
-	}
-	defer s.mu.RUnlock()
-	defer func() {
-		if recover() != nil {
-			// What was recovered may hold data, so it is not shown.
-			err = s.failed(fmt.Errorf("%w (%w)", errTable, rows.ErrFailed))
-		}
-	}()
-	return mapError(s.db.View(read))
+// view runs a read-only transaction.
+func (s *Store) view(ctx context.Context, read func(*badger.Txn) error) error {
+	return s.reading(ctx, func() error { return mapError(s.db.View(read)) })
 }
 
 // Load is a method of rows.Store.
@@ -273,30 +239,31 @@ func (s *Store) Scan(ctx context.Context, from, to []byte, limit, maxBytes int) 
 func (s *Store) Commit(ctx context.Context, batch []rows.Write) error {
 	err := rows.CheckBatch(batch, s.maxBytes, s.maxRows)
 	if err == nil {
-		err = s.begin(ctx)
+		err = s.gate.Write(ctx, func() error { return s.write(batch) })
 	}
 	if err != nil {
 		return fmt.Errorf("commit %d rows: %w", len(batch), err)
 	}
-	defer s.mu.RUnlock()
-	s.writer.Lock()
-	defer s.writer.Unlock()
+	return nil
+}
+
+func (s *Store) write(batch []rows.Write) error {
 	txn := s.db.NewTransaction(true)
 	defer txn.Discard()
 	for i := range batch {
-		w := &batch[i]
-		if w.Delete {
+		var err error
+		if w := &batch[i]; w.Delete {
 			err = txn.Delete(w.Key)
 		} else {
 			err = txn.Set(w.Key, w.Value)
 		}
 		if err != nil {
-			return fmt.Errorf("commit %d rows: %w", len(batch), mapError(err))
+			return mapError(err)
 		}
 	}
 	if err := txn.Commit(); err != nil {
 		// Badger may show rows whose sync failed, so nothing may be read any more either.
-		return s.failed(fmt.Errorf("commit %d rows: %w: %w", len(batch), rows.ErrFailed, mapError(err)))
+		return fmt.Errorf("%w: %w", rows.ErrFailed, mapError(err))
 	}
 	return nil
 }
@@ -305,18 +272,15 @@ func (s *Store) Commit(ctx context.Context, batch []rows.Write) error {
 // everything. It matters: without it Badger shows the rows of a damaged block, and those behind it, as missing,
 // with no error. It takes about 15 ms per 100,000 small rows, runs beside other calls, and does not see the log of the
 // newest rows or missing tables.
-func (s *Store) Verify(ctx context.Context) (err error) {
-	if err := s.begin(ctx); err != nil {
-		return fmt.Errorf("verify the store: %w", err)
-	}
-	defer s.mu.RUnlock()
-	defer func() {
-		if recover() != nil {
-			err = s.failed(fmt.Errorf("verify the store: %w (%w)", errTable, rows.ErrFailed))
+func (s *Store) Verify(ctx context.Context) error {
+	err := s.reading(ctx, func() error {
+		if err := s.db.VerifyChecksum(); err != nil {
+			return fmt.Errorf("%w (%w): %w", errTable, rows.ErrFailed, engineError{err})
 		}
-	}()
-	if err := s.db.VerifyChecksum(); err != nil {
-		return s.failed(fmt.Errorf("verify the store: %w (%w): %w", errTable, rows.ErrFailed, engineError{err}))
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("verify the store: %w", err)
 	}
 	return nil
 }
@@ -326,16 +290,12 @@ func (s *Store) MaxBatch() (bytes, rows int) { return s.maxBytes, s.maxRows }
 
 // Close is a method of rows.Store. It writes what is in memory into a table, which takes up to about 0.6 s.
 func (s *Store) Close() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
+	return s.gate.Close(func() error {
+		if err := errors.Join(mapError(s.db.Close()), s.dir.Leave()); err != nil {
+			return fmt.Errorf("close the store: %w", err)
+		}
 		return nil
-	}
-	s.closed = true
-	if err := errors.Join(mapError(s.db.Close()), s.dir.Leave()); err != nil {
-		return fmt.Errorf("close the store: %w", err)
-	}
-	return nil
+	})
 }
 
 // arena copies many small slices into few allocations.

@@ -10,7 +10,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"sync"
 
 	"github.com/tillmesh/tillmesh/replication/store/rows"
 	"github.com/tillmesh/tillmesh/replication/store/rows/datadir"
@@ -43,16 +42,10 @@ type Store struct {
 
 	get, scan, scanUntil *sql.Stmt // on readDB
 
-	mu     sync.RWMutex // held for reading by every call, for writing by Close
-	closed bool         // guarded by mu
+	conn        *sql.Conn // the one of writeDB
+	set, remove *sql.Stmt // on conn
 
-	writer      sync.Mutex // held by the running commit
-	conn        *sql.Conn  // the one of writeDB
-	set, remove *sql.Stmt  // on conn
-	fail        struct {
-		sync.Mutex
-		err error // set once: every later call returns it
-	}
+	gate rows.Gate
 }
 
 var _ rows.Store = (*Store)(nil)
@@ -135,7 +128,7 @@ func (s *Store) checkFormat(ctx context.Context, path string) error {
 }
 
 // transaction runs write inside a transaction. Once it began it goes on to its end whatever happens to ctx, so that
-// its outcome is known. The writer lock must be held, or the store not be open yet.
+// its outcome is known. One may run at a time: see Gate.Write.
 func (s *Store) transaction(ctx context.Context, write func(context.Context) error) error {
 	ctx = context.WithoutCancel(ctx)
 	if _, err := s.conn.ExecContext(ctx, s.d.begin); err != nil {
@@ -153,27 +146,16 @@ func (s *Store) transaction(ctx context.Context, write func(context.Context) err
 	return nil
 }
 
-// begin enters a call: it must call s.mu.RUnlock after a nil error.
-func (s *Store) begin(ctx context.Context) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	s.mu.RLock()
-	if s.closed {
-		s.mu.RUnlock()
-		return rows.ErrClosed
-	}
-	s.fail.Lock()
-	defer s.fail.Unlock()
-	if s.fail.err != nil {
-		s.mu.RUnlock()
-	}
-	return s.fail.err
-}
-
 // Load is a method of rows.Store.
 func (s *Store) Load(ctx context.Context, keys [][]byte) ([][]byte, error) {
-	values, err := s.load(ctx, keys)
+	err := rows.CheckKeys(keys)
+	var values [][]byte
+	if err == nil {
+		err = s.gate.Read(ctx, func() (err error) {
+			values, err = s.load(ctx, keys)
+			return err
+		})
+	}
 	if err != nil {
 		return nil, fmt.Errorf("load %d rows: %w", len(keys), s.reading(ctx, err))
 	}
@@ -181,13 +163,6 @@ func (s *Store) Load(ctx context.Context, keys [][]byte) ([][]byte, error) {
 }
 
 func (s *Store) load(ctx context.Context, keys [][]byte) (values [][]byte, err error) {
-	if err := rows.CheckKeys(keys); err != nil {
-		return nil, err
-	}
-	if err := s.begin(ctx); err != nil {
-		return nil, err
-	}
-	defer s.mu.RUnlock()
 	// One transaction, so that all values are of one moment.
 	tx, err := s.readDB.BeginTx(ctx, nil)
 	if err != nil {
@@ -220,7 +195,11 @@ func (s *Store) Scan(ctx context.Context, from, to []byte, limit, maxBytes int) 
 	if err := rows.CheckScan(limit, maxBytes); err != nil {
 		return nil, err
 	}
-	found, err := s.read(ctx, from, to, limit, maxBytes)
+	var found []rows.Row
+	err := s.gate.Read(ctx, func() (err error) {
+		found, err = s.read(ctx, from, to, limit, maxBytes)
+		return err
+	})
 	if err != nil {
 		return nil, fmt.Errorf("scan: %w", s.reading(ctx, err))
 	}
@@ -228,10 +207,6 @@ func (s *Store) Scan(ctx context.Context, from, to []byte, limit, maxBytes int) 
 }
 
 func (s *Store) read(ctx context.Context, from, to []byte, limit, maxBytes int) (found []rows.Row, err error) {
-	if err := s.begin(ctx); err != nil {
-		return nil, err
-	}
-	defer s.mu.RUnlock()
 	statement, args := s.scan, []any{notNil(from), limit}
 	if to != nil {
 		statement, args = s.scanUntil, []any{notNil(from), to, limit}
@@ -269,18 +244,19 @@ func (s *Store) reading(ctx context.Context, err error) error {
 func (s *Store) Commit(ctx context.Context, batch []rows.Write) error {
 	err := rows.CheckBatch(batch, maxBytes, maxRows)
 	if err == nil {
-		err = s.begin(ctx)
+		err = s.gate.Write(ctx, func() error { return s.write(ctx, batch) })
 	}
 	if err != nil {
 		return fmt.Errorf("commit %d rows: %w", len(batch), err)
 	}
-	defer s.mu.RUnlock()
+	return nil
+}
+
+func (s *Store) write(ctx context.Context, batch []rows.Write) error {
 	if len(batch) == 0 {
 		return nil
 	}
-	s.writer.Lock()
-	defer s.writer.Unlock()
-	err = s.transaction(ctx, func(ctx context.Context) error {
+	return s.transaction(ctx, func(ctx context.Context) error {
 		for i := range batch {
 			var err error
 			if w := &batch[i]; w.Delete {
@@ -294,26 +270,15 @@ func (s *Store) Commit(ctx context.Context, batch []rows.Write) error {
 		}
 		return nil
 	})
-	if err != nil {
-		err = fmt.Errorf("commit %d rows: %w", len(batch), err)
-		s.fail.Lock()
-		s.fail.err = rows.Failure(err)
-		s.fail.Unlock()
-	}
-	return err
 }
 
 // MaxBatch is a method of rows.Store.
 func (s *Store) MaxBatch() (bytes, rows int) { return maxBytes, maxRows }
 
 // Close is a method of rows.Store.
-func (s *Store) Close() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		return nil
-	}
-	s.closed = true
+func (s *Store) Close() error { return s.gate.Close(s.end) }
+
+func (s *Store) end() error {
 	var problems []error
 	for _, stmt := range []*sql.Stmt{s.get, s.scan, s.scanUntil, s.set, s.remove} {
 		if stmt != nil {

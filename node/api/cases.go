@@ -1,0 +1,84 @@
+package api
+
+import (
+	"context"
+
+	"github.com/tillmesh/tillmesh/crdt"
+	"github.com/tillmesh/tillmesh/node/book"
+)
+
+// caseList is what people have to decide.
+type caseList struct {
+	Items []saleCase `json:"items" nullable:"false"`
+}
+
+// saleCase is something about sales that a person has to decide.
+type saleCase struct {
+	ID       string        `json:"id" doc:"The same on every till as long as the case is about the same things"`
+	Kind     string        `json:"kind" doc:"double-settlement, continuation, late-void, late-discount, orphan-payment or unreadable"`
+	Tabs     []string      `json:"tabs" nullable:"false" doc:"IDs"`
+	Receipts []caseReceipt `json:"receipts" nullable:"false" doc:"Of several the first one counts"`
+	Lines    []string      `json:"lines" nullable:"false" doc:"IDs"`
+	Objects  []string      `json:"objects" nullable:"false" doc:"IDs of the voids, discounts or payments"`
+	Detail   string        `json:"detail" doc:"What happened"`
+}
+
+// caseReceipt names a receipt.
+type caseReceipt struct {
+	ID     string `json:"id"`
+	Number string `json:"number" doc:"Empty if this till does not remember it"`
+}
+
+// caseWords are the name of a kind in the API and what happened.
+var caseWords = map[book.CaseKind][2]string{
+	book.CaseDouble:       {"double-settlement", "The same lines are on several receipts: tills closed the tab while they were apart."},
+	book.CaseContinuation: {"continuation", "Lines reached a tab after it was closed."},
+	book.CaseLateVoid:     {"late-void", "A line was taken back after it was settled."},
+	book.CaseLateDiscount: {"late-discount", "A discount was given on something that was settled already."},
+	book.CaseOrphan:       {"orphan-payment", "A payment for a closed tab is on no receipt."},
+	book.CaseUnreadable:   {"unreadable", "A newer program wrote a part of a sale; update this till to see it."},
+}
+
+func (s *server) listCases(ctx context.Context, _ *struct{}) (caseList, error) {
+	out := caseList{Items: []saleCase{}}
+	list, err := s.till.Cases(ctx)
+	if err != nil {
+		return out, err
+	}
+	for _, c := range list {
+		out.Items = append(out.Items, showCase(c))
+	}
+	return out, nil
+}
+
+func showCase(c book.Case) saleCase {
+	words, ok := caseWords[c.Kind]
+	if !ok {
+		words = [2]string{string(c.Kind), ""}
+	}
+	out := saleCase{Kind: words[0], Detail: words[1], Tabs: []string{}, Receipts: []caseReceipt{}, Lines: []string{}, Objects: []string{}}
+	parts := [][]byte{[]byte(c.Kind), c.Tab[:], c.Target[:]}
+	if !c.Tab.IsZero() {
+		out.Tabs = append(out.Tabs, c.Tab.String())
+	}
+	if !c.Target.IsZero() {
+		out.Lines = append(out.Lines, c.Target.String())
+	}
+	for _, id := range c.Objects {
+		parts = append(parts, id[:])
+		if c.Kind == book.CaseDouble || c.Kind == book.CaseContinuation {
+			out.Lines = append(out.Lines, id.String())
+		} else {
+			out.Objects = append(out.Objects, id.String())
+		}
+	}
+	for i, id := range c.Receipts {
+		r := caseReceipt{ID: id.String()}
+		if i < len(c.Numbers) {
+			r.Number = c.Numbers[i]
+		}
+		out.Receipts = append(out.Receipts, r)
+	}
+	out.ID = crdt.DeriveObjectID("case", parts...).String()
+	return out
+}
