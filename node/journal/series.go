@@ -29,6 +29,7 @@ type Series struct {
 	head    Head // of what was submitted
 	durable Head
 	restart bool // the next document begins a new chain: one before it failed
+	chain   int  // how often that happened: a failure counts only for the chain it happened in
 }
 
 // Submit queues a change and returns a function that waits until it is durable; engine.Engine.Submit is one.
@@ -55,7 +56,7 @@ type Build func(number uint64, previous crdt.Hash) (replication.Local, crdt.Hash
 
 // Issue builds the next document and returns when it is durable. If build fails, no number is used.
 func (s *Series) Issue(ctx context.Context, build Build) (*crdt.Commit, error) {
-	next, wait, err := s.next(build)
+	next, chain, wait, err := s.next(build)
 	if err != nil {
 		return nil, err
 	}
@@ -64,8 +65,9 @@ func (s *Series) Issue(ctx context.Context, build Build) (*crdt.Commit, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err != nil {
-		if s.head.Number >= next.Number && s.durable.Number < next.Number {
+		if chain == s.chain {
 			s.head, s.restart = s.durable, true
+			s.chain++
 		}
 		return nil, fmt.Errorf("number %s-%06d was not saved and is free again: %w", s.prefix, next.Number, err)
 	}
@@ -77,25 +79,24 @@ func (s *Series) Issue(ctx context.Context, build Build) (*crdt.Commit, error) {
 
 var errNoNumber = errors.New("series is full")
 
-func (s *Series) next(build Build) (Head, func(context.Context) (*crdt.Commit, error), error) {
+func (s *Series) next(build Build) (head Head, chain int, wait func(context.Context) (*crdt.Commit, error), err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	number := s.head.Number + 1
 	if number > 1<<53-1 {
-		return Head{}, nil, errNoNumber
+		return head, 0, nil, errNoNumber
 	}
 	local, hash, err := build(number, s.head.Hash)
 	if err != nil {
-		return Head{}, nil, err
+		return head, 0, nil, err
 	}
 	local.Chain, local.Restart = "series "+s.prefix, s.restart
 	local.Notes = append(local.Notes, replication.Note{
 		Key: store.SeriesNote + s.prefix, Value: store.AppendSeries(nil, number, hash),
 	})
-	wait, err := s.submit(local)
-	if err != nil {
-		return Head{}, nil, err
+	if wait, err = s.submit(local); err != nil {
+		return head, 0, nil, err
 	}
 	s.head, s.restart = Head{number, hash}, false
-	return s.head, wait, nil
+	return s.head, s.chain, wait, nil
 }
