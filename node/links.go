@@ -26,8 +26,9 @@ func (t *Till) serveLink(ctx context.Context, l *mesh.Link) error {
 	})
 }
 
-// slow reports whether compressing pays: below about 100 MB/s it does.
-func slow(bytesPerSecond int64) bool { return bytesPerSecond > 0 && bytesPerSecond < 100e6 }
+// slow reports whether compressing pays: below about 100 MB/s it does. While nothing large was sent the speed is not
+// known (0); then there is little to compress, and it saves most.
+func slow(bytesPerSecond int64) bool { return bytesPerSecond < 100e6 }
 
 // discover feeds the table with what a finder finds until ctx is done.
 func (t *Till) discover(ctx context.Context, f discovery.Finder) {

@@ -158,6 +158,10 @@ func (t *Till) openStore(ctx context.Context) error {
 	if err != nil {
 		return doubt(fmt.Errorf("%w: %w", store.ErrDoubt, err))
 	}
+	// The engine makes a store where there is none, but a till that had one must not begin anew.
+	if dir := filepath.Join(t.o.Data, dirStore); checkEmpty(dir) == nil {
+		return doubt(fmt.Errorf("%w: there is no store in %s", store.ErrDoubt, dir))
+	}
 	rowStore, report, err := badger.Open(badger.Options{Dir: filepath.Join(t.o.Data, dirStore), Log: t.log})
 	switch {
 	case errors.Is(err, rows.ErrInUse):

@@ -139,7 +139,12 @@ func (e *Engine) write(ctx context.Context, conn Conn, id replication.LinkID, ki
 			compress := conn.Compress != nil && conn.Compress()
 			buf = buf[:0]
 			for _, m := range out {
-				if buf, err = enc.Append(buf, m, compress); err != nil {
+				if compress {
+					buf, err = enc.AppendStream(buf, m)
+				} else {
+					buf, err = enc.Append(buf, m, false)
+				}
+				if err != nil {
 					return fmt.Errorf("write to till %s: %w", conn.Peer.Short(), err)
 				}
 			}

@@ -31,7 +31,10 @@ const flagZstd = 1 << 0
 var ErrFrame = errors.New("unreadable frame")
 
 // Encoder turns messages into frames. It is not safe for concurrent use.
-type Encoder struct{ zstd *zstd.Encoder }
+type Encoder struct {
+	zstd *zstd.Encoder
+	encoding
+}
 
 // NewEncoder returns an encoder.
 func NewEncoder() (*Encoder, error) {
@@ -70,6 +73,7 @@ func (e *Encoder) Append(b []byte, m Message, compress bool) ([]byte, error) {
 type Decoder struct {
 	r    io.Reader
 	zstd *zstd.Decoder
+	decoding
 }
 
 // NewDecoder returns a decoder of what r delivers. Call Close when done.
@@ -83,7 +87,12 @@ func NewDecoder(r io.Reader) (*Decoder, error) {
 }
 
 // Close releases what the decoder holds. It does not close the reader.
-func (d *Decoder) Close() { d.zstd.Close() }
+func (d *Decoder) Close() {
+	d.zstd.Close()
+	if d.stream != nil {
+		d.stream.Close()
+	}
+}
 
 // Next reads the next message; nil without an error if its kind is not known here. size is what it took on the line.
 // An error of the reader is returned as it is, io.EOF only between frames.
@@ -107,6 +116,10 @@ func (d *Decoder) Next() (m Message, size int, err error) {
 	case 0:
 	case flagZstd:
 		if body, err = d.decompress(body); err != nil {
+			return nil, 0, fmt.Errorf("%w: kind %d does not decompress: %w", ErrFrame, head[4], err)
+		}
+	case flagStream:
+		if body, err = d.inflate(body); err != nil {
 			return nil, 0, fmt.Errorf("%w: kind %d does not decompress: %w", ErrFrame, head[4], err)
 		}
 	default:

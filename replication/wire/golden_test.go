@@ -23,6 +23,7 @@ var update = flag.Bool("update", false, "write the golden frames again from the 
 type golden struct {
 	file, about string
 	message     wire.Message // nil: a kind this program does not know
+	stream      bool         // the first frame of a stream; compressed, too
 	zstd        bool         // compressed: its bytes depend on the library, so it is only decoded
 	frame       []byte       // of a newer program, put together by hand; nil: what the encoder makes of message
 }
@@ -107,6 +108,8 @@ func goldens(t testing.TB) []golden {
 			message: &wire.Push{List: many, Urgent: true}},
 		{file: "07-push-many-zstd", about: "07-push-many compressed; other bytes may mean the same", zstd: true,
 			message: &wire.Push{List: many, Urgent: true}},
+		{file: "07-push-many-stream", about: "07-push-many as the first frame of a stream; other bytes may mean the same", zstd: true, stream: true,
+			message: &wire.Push{List: many, Urgent: true}},
 		{file: "08-have", about: "one run of another replica is durable", message: &wire.Have{Scope: crdt.Sales, Entries: part}},
 		{file: "09-ask", about: "a question", message: &wire.Ask{ID: 1, Topic: "clock", Body: []byte{0x90}}},
 		{file: "10-answer", about: "its answer", message: &wire.Answer{ID: 1, OK: true, Body: []byte{0x91, 0x2a}}},
@@ -166,6 +169,9 @@ func (g golden) bytes(t testing.TB) []byte {
 	if g.frame != nil {
 		return g.frame
 	}
+	if g.stream {
+		return streamed(t, g.message)[0]
+	}
 	return encode(t, g.message, g.zstd)
 }
 
@@ -204,7 +210,8 @@ func TestGolden(t *testing.T) {
 		frame, err := readHex(g.path())
 		require.NoError(t, err)
 		if g.zstd {
-			require.Equal(t, byte(1), frame[5], "%s is not compressed", g.file)
+			flags := map[bool]byte{false: 1, true: 2}[g.stream]
+			require.Equal(t, flags, frame[5], "%s is not compressed as it should be", g.file)
 		} else {
 			require.Equal(t, g.bytes(t), frame, "%s: this code writes other bytes", g.file)
 		}
@@ -225,14 +232,16 @@ func TestGolden(t *testing.T) {
 func TestGoldenCompressedBody(t *testing.T) {
 	plain, err := readHex(filepath.Join(goldenDir, "07-push-many.hex"))
 	require.NoError(t, err)
-	packed, err := readHex(filepath.Join(goldenDir, "07-push-many-zstd.hex"))
-	require.NoError(t, err)
-	require.Less(t, len(packed), len(plain))
 	_, want, err := readFrame(plain)
 	require.NoError(t, err)
-	_, got, err := readFrame(packed)
-	require.NoError(t, err)
-	require.Equal(t, want.raw, got.raw)
+	for _, name := range []string{"07-push-many-zstd.hex", "07-push-many-stream.hex"} {
+		packed, err := readHex(filepath.Join(goldenDir, name))
+		require.NoError(t, err)
+		require.Less(t, len(packed), len(plain))
+		_, got, err := readFrame(packed)
+		require.NoError(t, err, name)
+		require.Equal(t, want.raw, got.raw, name)
+	}
 }
 
 // The commits in the golden frames are ones that a till takes.

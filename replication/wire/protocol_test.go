@@ -10,6 +10,7 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"io"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -275,6 +276,16 @@ func readFrame(b []byte) (kind int, body value, err error) {
 		}
 		defer z.Close()
 		if packed, err = z.DecodeAll(packed, nil); err != nil {
+			return 0, body, err
+		}
+	case 2: // the first frame of a stream
+		z, err := zstd.NewReader(bytes.NewReader(packed[4:]), zstd.WithDecoderConcurrency(1))
+		if err != nil {
+			return 0, body, err
+		}
+		defer z.Close()
+		packed = make([]byte, binary.BigEndian.Uint32(packed))
+		if _, err = io.ReadFull(z, packed); err != nil {
 			return 0, body, err
 		}
 	default:
