@@ -85,14 +85,11 @@ func (e *Events) After(ctx context.Context, id uint64) (list []Event, known, ok 
 	for {
 		e.mu.Lock()
 		known = id+1 >= e.first && id < e.next
-		from := max(id+1, e.first)
 		if !known {
-			from = e.next
-			id = e.next - 1
 			e.mu.Unlock()
 			return nil, false, true
 		}
-		for ; from < e.next && len(list) < 512; from++ {
+		for from := id + 1; from < e.next && len(list) < 512; from++ {
 			list = append(list, e.ring[from%eventsKept])
 		}
 		more, closed := e.more, e.closed

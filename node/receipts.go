@@ -68,7 +68,7 @@ func (t *Till) lastNumber(ctx context.Context, key seriesKey) (uint64, error) {
 	if err != nil || low == 0 {
 		return low, err
 	}
-	high := low + 1
+	var high uint64
 	for step := uint64(1); ; step *= 2 {
 		at, err := has(low + step)
 		if err != nil {
