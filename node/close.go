@@ -9,6 +9,7 @@ import (
 	"github.com/tillmesh/tillmesh/crdt"
 	"github.com/tillmesh/tillmesh/crdt/receipt"
 	"github.com/tillmesh/tillmesh/crdt/shop"
+	"github.com/tillmesh/tillmesh/node/book"
 	"github.com/tillmesh/tillmesh/replication"
 )
 
@@ -20,6 +21,9 @@ func (t *Till) CloseTab(ctx context.Context, tab crdt.ObjectID, user string, pay
 	if err := t.mustHold(ctx, tab, user); err != nil {
 		return Receipt{}, err
 	}
+	if err := t.awaitHead(ctx, tab); err != nil {
+		return Receipt{}, err
+	}
 	defer t.tabs.own(tab)()
 	parts, ok := t.book.Parts(tab)
 	if !ok {
@@ -29,6 +33,7 @@ func (t *Till) CloseTab(ctx context.Context, tab crdt.ObjectID, user string, pay
 	for _, p := range parts.Payments {
 		known[p.ID] = true
 	}
+	total := receipt.View(parts).Totals.Gross
 	for _, n := range payments {
 		if n.ID.IsZero() {
 			n.ID = newObjectID()
@@ -36,7 +41,7 @@ func (t *Till) CloseTab(ctx context.Context, tab crdt.ObjectID, user string, pay
 		if known[n.ID] {
 			continue
 		}
-		p, err := t.payment(tab, n)
+		p, err := t.payment(tab, n, total)
 		if err != nil {
 			return Receipt{}, err
 		}
@@ -71,6 +76,38 @@ func (t *Till) CloseTab(ctx context.Context, tab crdt.ObjectID, user string, pay
 		Hash: receipt.Hash(closed.Receipt.Document), Signed: closed.Receipt.Signed, Verified: true, Here: true,
 		Copies: t.engine.Holders(crdt.Sales, commit.Dot),
 	}, nil
+}
+
+// headPatience is how long closing waits for the name of a tab whose lines came first.
+const headPatience = 2 * time.Second
+
+// awaitHead waits a moment if lines of a tab are here and what it is called is still on its way from another till. It
+// goes on without: closing is always possible.
+func (t *Till) awaitHead(ctx context.Context, tab crdt.ObjectID) error {
+	_, state, ok := t.book.Tab(tab)
+	if !ok || state == book.StateOpen {
+		return nil
+	}
+	obj, err := t.store.Object(ctx, salesKey(receipt.TypeTab, tab))
+	if err != nil || obj.Gone || len(t.links.All()) == 0 {
+		return err
+	}
+	waiting, cancel := context.WithTimeout(ctx, headPatience)
+	defer cancel()
+	for at := t.events.Last(); ; {
+		if _, state, ok = t.book.Tab(tab); !ok || state == book.StateOpen {
+			return nil
+		}
+		list, known, more := t.events.After(waiting, at)
+		if !more {
+			return ctx.Err()
+		}
+		if !known || len(list) == 0 {
+			at = t.events.Last()
+			continue
+		}
+		at = list[len(list)-1].ID
+	}
 }
 
 // payable refuses what cannot be closed with words for people; BuildClose would refuse it too.

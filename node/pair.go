@@ -36,11 +36,19 @@ func (t *Till) OwnAddresses() []string {
 	if !addr.Addr().IsUnspecified() {
 		return []string{addr.String()}
 	}
-	var out []string
+	var out, own []string
 	for _, p := range t.localPrefixes() {
-		if p.Addr().Is4() {
-			out = append(out, net.JoinHostPort(p.Addr().String(), fmt.Sprint(addr.Port())))
+		at := netip.AddrPortFrom(p.Addr(), addr.Port()).String()
+		switch {
+		case !p.Addr().Is4():
+		case p.Addr().IsLoopback():
+			own = append(own, at)
+		default:
+			out = append(out, at)
 		}
+	}
+	if len(out) == 0 {
+		return own // no network: only tills on this machine can come
 	}
 	return out
 }

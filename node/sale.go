@@ -405,13 +405,16 @@ var paymentTypes = map[string]bool{
 	receipt.CashType: true, "Unbar": true, "ECKarte": true, "Kreditkarte": true, "ElZahlungsdienstleister": true, "Guthabenkarte": true,
 }
 
-func (t *Till) payment(tab crdt.ObjectID, n NewPayment) (receipt.Payment, error) {
+func (t *Till) payment(tab crdt.ObjectID, n NewPayment, total receipt.Amount) (receipt.Payment, error) {
 	if !paymentTypes[n.Type] {
 		return receipt.Payment{}, refuse(CodePayment, "use Bar, ECKarte, Kreditkarte, Unbar, ElZahlungsdienstleister or Guthabenkarte",
 			"%.40q is no type of payment", n.Type)
 	}
 	if n.Amount == 0 {
 		return receipt.Payment{}, refuse(CodeAmount, "send the amount in minor units", "a payment of 0")
+	}
+	if n.Amount < 0 && total >= 0 {
+		return receipt.Payment{}, refuse(CodeAmount, "money is paid out only where the total is negative", "a payment of %d", n.Amount)
 	}
 	p := receipt.Payment{Tab: tab, Type: n.Type, Name: n.Name, Amount: n.Amount, Tendered: n.Tendered, User: n.User, Till: t.id.Till, MS: time.Now().UnixMilli()}
 	if err := p.Check(); err != nil {
@@ -441,7 +444,7 @@ func (t *Till) Pay(ctx context.Context, tab crdt.ObjectID, n NewPayment) (Paid, 
 			return Paid{ID: n.ID, Due: v.Due, Change: v.Change}, nil
 		}
 	}
-	p, err := t.payment(tab, n)
+	p, err := t.payment(tab, n, v.Totals.Gross)
 	if err != nil {
 		return Paid{}, err
 	}

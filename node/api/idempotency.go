@@ -129,13 +129,11 @@ func (s *server) once(w http.ResponseWriter, r *http.Request, key string, body [
 	_, till, _ := s.till.Self()
 	s.mux.ServeHTTP(out, r.WithContext(withSeed(ctx, seedOf(till, key, request, time.Now()))))
 	reply = node.Reply{Status: max(out.status, http.StatusOK), Body: out.body.Bytes()}
-	// The client need not wait until its answer is kept: who has it will not ask again, and who asks again waits here.
-	send(w, reply)
-	// An error means that the client is gone, or cannot be flushed to: it gets the answer when this returns.
-	_ = http.NewResponseController(w).Flush()
+	// Kept first: whatever happens to the till once the client has its answer, a repetition gets the same one.
 	if reply.Status < http.StatusInternalServerError && reply.Status != statusGone {
 		s.keep(ctx, key, request, reply)
 	}
+	send(w, reply)
 	return nil
 }
 

@@ -3,6 +3,7 @@ package nodetest
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 
@@ -16,51 +17,40 @@ func (e linesError) Error() string {
 	return fmt.Sprintf("the tab has %d lines, not %d", e.have, e.want)
 }
 
-// Close pays amount, in minor units, in cash and closes a tab, after it took the tab over if another till holds it. The
-// same key makes the same call act once. It may be called from any goroutine.
+// Take takes a tab over, even if another till works on it. It may be called from any goroutine.
+func (till *Till) Take(ctx context.Context, tab string) error {
+	a, err := till.Send(ctx, http.MethodPost, "/api/v1/tabs/"+tab+"/claim", map[string]bool{"force": true})
+	if err == nil {
+		err = a.OK()
+	}
+	var claim client.Claim
+	if err == nil {
+		err = json.Unmarshal(a.Body, &claim)
+	}
+	if err == nil && !claim.Granted {
+		err = errors.New("it was not granted")
+	}
+	if err != nil {
+		return fmt.Errorf("take the tab over: %w", err)
+	}
+	return nil
+}
+
+// Close pays amount, in minor units, in cash and closes a tab that no other till works on. The same key makes the same
+// call act once; it may be empty. It may be called from any goroutine.
 func (till *Till) Close(ctx context.Context, tab string, amount int64, key string) error {
-	_, err := till.finish(ctx, tab, amount, key)
+	_, err := till.close(ctx, tab, amount, key)
 	return err
 }
 
-// finish pays amount in cash and closes a tab, after it took the tab over if another till holds it. A key makes it
-// repeatable. It may be called from any goroutine.
-func (till *Till) finish(ctx context.Context, tab string, amount int64, key string) (r client.Receipt, err error) {
+func (till *Till) close(ctx context.Context, tab string, amount int64, key string) (client.Receipt, error) {
 	in := client.Close{}
 	if amount != 0 {
 		in.Payments = []client.Payment{{Type: "Bar", Amount: amount}}
 	}
-	var header []string
+	var options []client.Option
 	if key != "" {
-		header = []string{"Idempotency-Key", key}
+		options = append(options, client.WithKey(key))
 	}
-	path := "/api/v1/tabs/" + tab
-	a, err := till.Send(ctx, http.MethodPost, path+"/close", in, header...)
-	if err != nil {
-		return r, err
-	}
-	if err = a.OK(); client.CodeOf(err) == "held-by" {
-		take, err := till.Send(ctx, http.MethodPost, path+"/claim", map[string]bool{"force": true})
-		if err != nil {
-			return r, err
-		}
-		if err := take.OK(); err != nil {
-			return r, fmt.Errorf("take the tab over: %w", err)
-		}
-		if key != "" { // the refusal was kept under the first key
-			header[1] += " after take-over"
-		}
-		if a, err = till.Send(ctx, http.MethodPost, path+"/close", in, header...); err != nil {
-			return r, err
-		}
-		if err := a.OK(); err != nil {
-			return r, err
-		}
-	} else if err != nil {
-		return r, err
-	}
-	if err := json.Unmarshal(a.Body, &r); err != nil {
-		return r, fmt.Errorf("receipt: %w", err)
-	}
-	return r, nil
+	return till.api.CloseTab(ctx, tab, in, options...)
 }

@@ -3,8 +3,9 @@
 package nodetest_test
 
 import (
-	"errors"
+	"encoding/json"
 	"fmt"
+	"net/http"
 	"net/netip"
 	"os"
 	"testing"
@@ -201,24 +202,64 @@ func TestNoNetworkAtStart(t *testing.T) {
 	l.one(t)
 }
 
-// TestFoundOnTheLAN: a till that belongs to no shop lists the shop it sees.
+// TestFoundOnTheLAN: run on an empty directory lists the shop it sees, and is a till of it as soon as it was admitted.
 func TestFoundOnTheLAN(t *testing.T) {
 	l := newLAN(t)
 	first := l.shop.Found()
 	status, err := first.API().Status(t.Context())
 	require.NoError(t, err)
+
 	fresh := l.shop.NewTill()
-	fresh.Start()
+	out := fresh.Exec("join", "--data", fresh.Data, "--name", fresh.Name)
+	require.Equal(t, 1, out.Code)
+	require.Contains(t, out.Stderr, status.Shop.ID, "a join without a token names what it found")
+
+	fresh.Spawn(fresh.RunArgs()...)
 	nodetest.Eventually(t, nodetest.Patience, "the shop is found", func() error {
-		seen, err := fresh.API().Status(t.Context())
-		switch {
-		case err != nil:
+		a, err := fresh.Send(t.Context(), http.MethodGet, "/api/v1/status", nil)
+		if err != nil {
 			return err
-		case seen.Shop != nil:
-			return errors.New("it belongs to a shop")
-		case len(seen.Found) != 1 || seen.Found[0].ShopID != status.Shop.ID || len(seen.Found[0].Tills) != 1:
+		}
+		var seen client.Status
+		if err := json.Unmarshal(a.Body, &seen); err != nil {
+			return err
+		}
+		if len(seen.Found) != 1 || seen.Found[0].ShopID != status.Shop.ID || len(seen.Found[0].Tills) != 1 {
 			return errNotYet
 		}
 		return nil
 	})
+	require.Contains(t, fresh.Log(), status.Shop.ID, "it is printed, too")
+	require.Zero(t, fresh.Exec(fresh.JoinArgs(first, l.shop.Invite(first))...).Code)
+	fresh.Meet()
+	l.shop.Tills = append(l.shop.Tills, fresh)
+	l.one(t)
+}
+
+// TestTwoTillsCannotReachEachOther: what one writes comes to the other by way of a third till.
+func TestTwoTillsCannotReachEachOther(t *testing.T) {
+	l := newLAN(t)
+	first := l.shop.Found()
+	l.shop.Join(first)
+	third := l.shop.Join(first)
+	l.tea = first.PutArticle("Ostfriesentee", 310, first.PutTax(1900))
+	l.one(t)
+	route := func(verb string) {
+		for i, other := range map[int]int{0: 2, 2: 0} {
+			out, err := l.hosts[i].Run("ip", "route", verb, "blackhole", l.hosts[other].Addr().String()+"/32")
+			require.NoError(t, err, "%s", out)
+		}
+	}
+	route("add")
+	for n := range 5 {
+		tab := first.OpenTab(fmt.Sprintf("Tisch %d", n))
+		first.Add(tab.ID, l.tea)
+		begin := time.Now()
+		third.AwaitTab(tab.ID, 1)
+		t.Logf("tab %d is at the third till after %v", n, time.Since(begin).Round(time.Millisecond))
+		third.Finish(tab.ID)
+		l.sold++
+	}
+	route("del")
+	l.one(t)
 }

@@ -103,7 +103,10 @@ func (till *Till) Finish(tab string) client.Receipt {
 	t.Helper()
 	now, err := till.API().Tab(t.Context(), tab)
 	require.NoError(t, err)
-	receipt, err := till.finish(t.Context(), tab, now.Totals.Due, "")
+	if now.Holder.Till != till.ID() {
+		require.NoError(t, till.Take(t.Context(), tab), "at %s", till.Name)
+	}
+	receipt, err := till.close(t.Context(), tab, now.Totals.Due, "")
 	require.NoError(t, err, "close the tab at %s", till.Name)
 	return receipt
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
+	"net/http"
 	"path/filepath"
 	"testing"
 	"time"
@@ -84,9 +86,7 @@ func (s *Shop) close() {
 				s.t.Errorf("kill %s: %v", till.Name, err)
 			}
 		}
-		if till.api != nil {
-			till.api.Close()
-		}
+		till.http.CloseIdleConnections()
 		till.judge()
 	}
 	s.launcher.close()
@@ -102,6 +102,11 @@ func (s *Shop) NewTill() *Till {
 		Name: fmt.Sprintf("Kasse %d", n), Place: s.next(), shop: s,
 		Data: s.Data(fmt.Sprintf("till%d", n)), log: s.Data(fmt.Sprintf("till%d.log", n)),
 	}
+	dial := till.Place.Dial
+	if dial == nil {
+		dial = new(net.Dialer).DialContext
+	}
+	till.http = &http.Transport{DialContext: dial, MaxIdleConnsPerHost: 64, IdleConnTimeout: time.Minute}
 	s.all = append(s.all, till)
 	return till
 }
@@ -150,9 +155,27 @@ func (s *Shop) EqualWithin(patience time.Duration, tills ...*Till) time.Duration
 		tills = s.Tills
 	}
 	begin := time.Now()
-	Eventually(s.t, patience, "the tills are equal", func() error { return s.differ(s.t.Context(), tills, true) })
-	return time.Since(begin)
+	var same time.Duration // until they held the same, whether or not they knew
+	Eventually(s.t, patience, "the tills are equal", func() error {
+		err := s.differ(s.t.Context(), tills, true)
+		if _, unequal := errors.AsType[differError](err); same == 0 && !unequal {
+			same = time.Since(begin)
+		} else if unequal {
+			same = 0
+		}
+		return err
+	})
+	took := time.Since(begin)
+	if took-same > time.Second {
+		s.t.Logf("the tills held the same after %v, and knew it after %v", same.Round(time.Millisecond), took.Round(time.Millisecond))
+	}
+	return took
 }
+
+// differError says that two tills hold different things.
+type differError struct{ one, other string }
+
+func (e differError) Error() string { return e.one + ", " + e.other }
 
 // Agree waits until the given tills hold the same, whether or not others of the shop are away.
 func (s *Shop) Agree(tills ...*Till) {
@@ -164,6 +187,7 @@ func (s *Shop) Agree(tills ...*Till) {
 // and call itself equal.
 func (s *Shop) differ(ctx context.Context, tills []*Till, all bool) error {
 	var first client.Status
+	var seen []client.Status
 	for i, till := range tills {
 		if !till.Running() {
 			return ended(till)
@@ -176,24 +200,35 @@ func (s *Shop) differ(ctx context.Context, tills []*Till, all bool) error {
 			first = status
 		}
 		if status.StateHash == "" || status.StateHash != first.StateHash {
-			return fmt.Errorf("%s holds %.8s, %s holds %.8s", tills[0].Name, first.StateHash, till.Name, status.StateHash)
+			return differError{holds(tills[0], first), holds(till, status)}
 		}
-		if !all {
-			continue
-		}
+		seen = append(seen, status)
+	}
+	if !all {
+		return nil
+	}
+	for i, status := range seen {
+		till := tills[i]
 		if len(status.Peers) != len(s.Tills)-1 {
 			return fmt.Errorf("%s knows %d other tills, not %d", till.Name, len(status.Peers), len(s.Tills)-1)
 		}
 		for _, p := range status.Peers {
-			if !p.Linked {
+			switch {
+			case !p.Linked:
 				return fmt.Errorf("%s is not linked with %s", till.Name, p.Name)
+			case p.Pulling:
+				return fmt.Errorf("%s is still pulling from %s", till.Name, p.Name)
 			}
 		}
 		if !status.Equal {
-			return fmt.Errorf("%s does not call itself equal with all others", till.Name)
+			return fmt.Errorf("%s does not call itself equal with all others, although they hold the same", till.Name)
 		}
 	}
 	return nil
+}
+
+func holds(till *Till, status client.Status) string {
+	return fmt.Sprintf("%s holds %.8s", till.Name, status.StateHash)
 }
 
 // errEnded means that a till that should run does not.

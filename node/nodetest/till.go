@@ -2,7 +2,7 @@ package nodetest
 
 import (
 	"context"
-	"net"
+	"errors"
 	"net/http"
 	"net/netip"
 	"os"
@@ -100,17 +100,30 @@ func (till *Till) start() time.Duration {
 	require.False(t, till.Running(), "%s runs already", till.Name)
 	begin := time.Now()
 	till.Spawn(till.RunArgs()...)
+	till.Meet()
+	return time.Since(begin)
+}
+
+// Meet waits until the till answers as a till of a shop: after a start, or after a directory got its till while run
+// waited for it.
+func (till *Till) Meet() {
+	t := till.shop.t
+	t.Helper()
 	till.connect()
 	Eventually(t, startTime, till.Name+" answers", func() error {
 		if !till.Running() {
 			return ended(till)
 		}
 		status, err := till.api.Status(t.Context())
+		if err == nil && status.Shop == nil {
+			err = errNoShop
+		}
 		till.id = status.Till.ID
 		return err
 	})
-	return time.Since(begin)
 }
+
+var errNoShop = errors.New("it belongs to no shop")
 
 // Spawn starts the program with these arguments at the till's place and does not wait. What it prints is in the log.
 func (till *Till) Spawn(args ...string) {
@@ -128,11 +141,6 @@ func (till *Till) connect() {
 	var err error
 	till.token, err = client.ReadToken(client.TokenPath(till.Data))
 	require.NoError(t, err)
-	dial := till.Place.Dial
-	if dial == nil {
-		dial = new(net.Dialer).DialContext
-	}
-	till.http = &http.Transport{DialContext: dial, MaxIdleConnsPerHost: 64, IdleConnTimeout: time.Minute}
 	till.api, err = client.New(client.Config{URL: till.URL(), Token: till.token, Transport: till.http})
 	require.NoError(t, err)
 }

@@ -18,14 +18,21 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+
+	"github.com/tillmesh/tillmesh/node/nodetest"
 )
 
 func TestMain(m *testing.M) {
 	if role := os.Getenv(childEnv); role != "" {
 		os.Exit(runChild(role))
 	}
-	goleak.VerifyTestMain(m)
+	goleak.VerifyTestMain(run{m})
 }
+
+// run runs the tests and removes the till program that they built.
+type run struct{ m *testing.M }
+
+func (r run) Run() int { return nodetest.Main(r.m) }
 
 // figure is one row of the table.
 type figure struct {
@@ -185,7 +192,9 @@ func megabytes(n int64) string { return fmt.Sprintf("%.1f MB", float64(n)/1e6) }
 func kilobytes(n int64) string { return fmt.Sprintf("%.0f kB", float64(n)/1e3) }
 
 // times writes how many times b a is.
-func times[T int64 | float64 | time.Duration](a, b T) string { return fmt.Sprintf("%.2fx", float64(a)/float64(b)) }
+func times[T int64 | float64 | time.Duration](a, b T) string {
+	return fmt.Sprintf("%.2fx", float64(a)/float64(b))
+}
 
 // patience bounds every wait for something that ends by itself.
 const patience = 5 * time.Minute

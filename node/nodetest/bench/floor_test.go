@@ -102,21 +102,31 @@ func tlsPair(t testing.TB, out *atomic.Int64) (a, b net.Conn) {
 }
 
 // bareLog is what a till would be with nothing but a log per origin: entries of all origins in one Badger, own ones sent
-// to every peer after their own sync. One writer folds what queued. It merges nothing and forgets what a link lost.
+// to every peer after their own sync. Each origin has one writer, which syncs entry by entry (Badger joins what several
+// writers sync at once) or, if it folds, all that queued in one transaction. It merges nothing and forgets what a link
+// lost.
 type bareLog struct {
 	origin byte
 	db     *bdgr.DB
-	// saved is called, one call at a time, with an entry that is durable here.
+	folds  bool
+	// saved is called with an entry that is durable here, in the order of each origin.
 	saved func(origin byte, seq uint64)
+	lanes []*lane // by origin
 
+	mu     sync.Mutex
+	closed bool
+	peers  []*barePeer
+	parts  sync.WaitGroup
+	err    error // the first
+}
+
+// lane is the entries of an origin that wait for their writer.
+type lane struct {
 	mu     sync.Mutex
 	more   *sync.Cond
 	queue  []entry
 	next   uint64
 	closed bool
-	peers  []*barePeer
-	parts  sync.WaitGroup
-	err    error // the first
 }
 
 type entry struct {
@@ -134,10 +144,14 @@ type barePeer struct {
 	done bool
 }
 
-func newBareLog(db *bdgr.DB, origin byte, saved func(byte, uint64)) *bareLog {
-	l := &bareLog{origin: origin, db: db, saved: saved}
-	l.more = sync.NewCond(&l.mu)
-	l.parts.Go(l.write)
+func newBareLog(db *bdgr.DB, origin byte, origins int, folds bool, saved func(byte, uint64)) *bareLog {
+	l := &bareLog{origin: origin, db: db, folds: folds, saved: saved}
+	for range origins {
+		one := new(lane)
+		one.more = sync.NewCond(&one.mu)
+		l.lanes = append(l.lanes, one)
+		l.parts.Go(func() { l.fail(l.write(one)) })
+	}
 	return l
 }
 
@@ -154,12 +168,13 @@ func (l *bareLog) link(conn net.Conn) {
 
 // add queues an own entry and returns its number.
 func (l *bareLog) add(value []byte) uint64 {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.next++
-	l.queue = append(l.queue, entry{l.origin, l.next, value})
-	l.more.Signal()
-	return l.next
+	own := l.lanes[l.origin]
+	own.mu.Lock()
+	defer own.mu.Unlock()
+	own.next++
+	own.queue = append(own.queue, entry{l.origin, own.next, value})
+	own.more.Signal()
+	return own.next
 }
 
 func (l *bareLog) fail(err error) {
@@ -177,8 +192,13 @@ func (l *bareLog) fail(err error) {
 func (l *bareLog) close() error {
 	l.mu.Lock()
 	l.closed = true
-	l.more.Broadcast()
 	l.mu.Unlock()
+	for _, one := range l.lanes {
+		one.mu.Lock()
+		one.closed = true
+		one.more.Broadcast()
+		one.mu.Unlock()
+	}
 	for _, p := range l.peers {
 		p.mu.Lock()
 		p.done = true
@@ -190,22 +210,25 @@ func (l *bareLog) close() error {
 	return errors.Join(l.err, l.db.Close())
 }
 
-// write is the writer: one synced transaction for all that waits.
-func (l *bareLog) write() {
+// write is the writer of an origin.
+func (l *bareLog) write(one *lane) error {
+	most := 1
+	if l.folds {
+		most = 2000
+	}
 	for {
-		l.mu.Lock()
-		for len(l.queue) == 0 && !l.closed {
-			l.more.Wait()
+		one.mu.Lock()
+		for len(one.queue) == 0 && !one.closed {
+			one.more.Wait()
 		}
-		if l.closed {
-			l.mu.Unlock()
-			return
+		if one.closed {
+			one.mu.Unlock()
+			return nil
 		}
-		n := min(len(l.queue), 2000)
-		batch := l.queue[:n:n]
-		l.queue = l.queue[n:]
-		peers := l.peers
-		l.mu.Unlock()
+		n := min(len(one.queue), most)
+		batch := one.queue[:n:n]
+		one.queue = one.queue[n:]
+		one.mu.Unlock()
 		err := l.db.Update(func(txn *bdgr.Txn) error {
 			for _, e := range batch {
 				key := binary.BigEndian.AppendUint64([]byte{'c', e.origin}, e.seq)
@@ -216,11 +239,15 @@ func (l *bareLog) write() {
 			return nil
 		})
 		if err != nil {
-			l.fail(fmt.Errorf("write %d entries: %w", n, err))
-			return
+			return fmt.Errorf("write %d entries: %w", n, err)
 		}
-		for _, p := range peers {
-			p.queue(batch, l.origin)
+		if batch[0].origin == l.origin {
+			l.mu.Lock()
+			peers := l.peers
+			l.mu.Unlock()
+			for _, p := range peers {
+				p.queue(batch)
+			}
 		}
 		for _, e := range batch {
 			l.saved(e.origin, e.seq)
@@ -228,17 +255,15 @@ func (l *bareLog) write() {
 	}
 }
 
-// queue takes the own entries of a batch; what gathers while a write runs leaves as one.
-func (p *barePeer) queue(batch []entry, origin byte) {
+// queue takes entries to send; what gathers while a write runs leaves as one.
+func (p *barePeer) queue(batch []entry) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, e := range batch {
-		if e.origin == origin {
-			p.out = binary.AppendUvarint(p.out, uint64(len(e.value)))
-			p.out = append(p.out, e.origin)
-			p.out = binary.AppendUvarint(p.out, e.seq)
-			p.out = append(p.out, e.value...)
-		}
+		p.out = binary.AppendUvarint(p.out, uint64(len(e.value)))
+		p.out = append(p.out, e.origin)
+		p.out = binary.AppendUvarint(p.out, e.seq)
+		p.out = append(p.out, e.value...)
 	}
 	p.more.Signal()
 }
@@ -280,20 +305,25 @@ func (l *bareLog) read(conn net.Conn) error {
 		if _, err := io.ReadFull(r, value); err != nil {
 			return err
 		}
-		l.mu.Lock()
-		l.queue = append(l.queue, entry{origin, seq, value})
-		l.more.Signal()
-		l.mu.Unlock()
+		if int(origin) >= len(l.lanes) {
+			return fmt.Errorf("an entry of origin %d", origin)
+		}
+		one := l.lanes[origin]
+		one.mu.Lock()
+		one.queue = append(one.queue, entry{origin, seq, value})
+		one.more.Signal()
+		one.mu.Unlock()
 	}
 }
 
 // bareLogs returns so many logs, each linked with each. saved is called with the log that saved an entry.
-func bareLogs(t testing.TB, count int, out *atomic.Int64, saved func(log int, origin byte, seq uint64)) []*bareLog {
+func bareLogs(t testing.TB, count int, folds bool, out *atomic.Int64, saved func(log int, origin byte, seq uint64)) []*bareLog {
 	t.Helper()
 	var logs []*bareLog
 	labelled("floor", func() {
 		for n := range count {
-			logs = append(logs, newBareLog(openFloor(t), byte(n), func(origin byte, seq uint64) { saved(n, origin, seq) }))
+			logs = append(logs, newBareLog(openFloor(t), byte(n), count, folds,
+				func(origin byte, seq uint64) { saved(n, origin, seq) }))
 		}
 		for i := range logs {
 			for j := range i {

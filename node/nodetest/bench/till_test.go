@@ -48,6 +48,7 @@ type till struct {
 	shop     *shop
 	n        int
 	dir      string
+	kept     bool // the store outlives a stop
 	id       *mesh.Identity
 	replica  crdt.ReplicaID
 	rows     *badger.Store
@@ -81,7 +82,7 @@ func newShop(t *testing.T, count int, start ...int) *shop {
 // MayPush is a method of replication.Roster.
 func (s *shop) MayPush(id crdt.TillID, c *crdt.Commit) bool { return s.owners[c.Dot.Replica] == id }
 
-// start opens an empty store and runs the till until stop is called or the test ends.
+// start opens an empty store, or the one that was kept, and runs the till until stop is called or the test ends.
 func (l *till) start() {
 	l.shop.t.Helper()
 	labelled("ours", l.run)
@@ -91,14 +92,20 @@ func (l *till) run() {
 	t, ctx := l.shop.t, context.Background()
 	var err error
 	dir := filepath.Join(l.dir, "store")
-	require.NoError(t, os.RemoveAll(l.dir))
+	if !l.kept {
+		require.NoError(t, os.RemoveAll(l.dir))
+	}
 	l.rows, _, err = badger.Open(badger.Options{Dir: dir})
 	require.NoError(t, err)
 	st, err := store.Open(ctx, l.rows)
 	require.NoError(t, err)
 	boot, err := st.NextBoot(ctx, time.Now().Unix())
 	require.NoError(t, err)
-	l.water, err = highwater.Create(filepath.Join(l.dir, "highwater"), nil)
+	if l.kept {
+		l.water, _, err = highwater.Open(filepath.Join(l.dir, "highwater"))
+	} else {
+		l.water, err = highwater.Create(filepath.Join(l.dir, "highwater"), nil)
+	}
 	require.NoError(t, err)
 	l.guard, err = store.NewGuard(ctx, st, l.water, l.replica, boot)
 	require.NoError(t, err)
@@ -129,7 +136,9 @@ func (l *till) run() {
 		stopEngine()
 		enginePart.Wait()
 		require.NoError(t, errors.Join(linksEnd, engineEnd, l.water.Close(), l.guard.Close()))
-		require.NoError(t, os.RemoveAll(l.dir))
+		if !l.kept {
+			require.NoError(t, os.RemoveAll(l.dir))
+		}
 	})
 	t.Cleanup(l.stop)
 }
@@ -146,7 +155,7 @@ func (l *till) connect() {
 		Allowed: func(crdt.TillID) bool { return !s.apart.Load() },
 		Addresses: func() (list []mesh.Target) {
 			for _, o := range s.tills {
-				if o != l && o.listener != nil && !s.apart.Load() {
+				if !s.apart.Load() && o != l && o.listener != nil { // tills start only while apart
 					list = append(list, mesh.Target{Till: o.id.Till(), Addrs: []string{o.listener.Addr().String()}})
 				}
 			}

@@ -83,75 +83,85 @@ func updateFigures(t *testing.T, table *report) {
 	on.Store(expect(0, 0))
 	s.onTake.Store(&saved)
 
-	var floorBytes atomic.Int64
-	logs := bareLogs(t, tills, &floorBytes, func(log int, origin byte, _ uint64) {
+	// What bounds how much a bare log has on its way to the disk, as seller does for a till.
+	slots := make([]chan struct{}, tills)
+	for i := range slots {
+		slots[i] = make(chan struct{}, ahead)
+	}
+	var plainBytes, foldBytes atomic.Int64
+	came := func(log int, origin byte, _ uint64) {
 		on.Load().came(1)
 		if int(origin) == log {
-			<-bareSlots[log]
+			<-slots[log]
 		}
-	})
+	}
+	plain, folding := bareLogs(t, tills, false, &plainBytes, came), bareLogs(t, tills, true, &foldBytes, came)
+	addTo := func(logs []*bareLog) func(sale) {
+		return func(l sale) {
+			slots[l.till] <- struct{}{}
+			logs[l.till].add(l.record)
+		}
+	}
 
-	var floorRates, ourRates, floorFlat, ourFlat []float64
+	var plainRates, foldRates, ourRates, floorFlat, ourFlat []float64
 	rounds, receipts := sized(5, 2), sized(2000, 50)
 	for round := range rounds {
 		list := sales(t, uint64(10+round), receipts/rounds, s.tills)
 		side("floor", func() {
-			before := floorBytes.Load()
-			rate := flatOut(t, &on, list, func(l sale) { bareSlots[l.till] <- struct{}{}; logs[l.till].add(l.record) })
-			floorRates, floorFlat = append(floorRates, rate), append(floorFlat, float64(floorBytes.Load()-before)/float64(len(list)))
+			plainRates = append(plainRates, flatOut(t, &on, tills, list, addTo(plain)))
+			before := foldBytes.Load()
+			foldRates = append(foldRates, flatOut(t, &on, tills, list, addTo(folding)))
+			floorFlat = append(floorFlat, float64(foldBytes.Load()-before)/float64(len(list)))
 		})
 		side("ours", func() {
 			before := s.sent()
-			rate := flatOut(t, &on, list, seller(t, s))
+			ourRates = append(ourRates, flatOut(t, &on, tills, list, seller(t, s)))
 			settle(s)
-			ourRates, ourFlat = append(ourRates, rate), append(ourFlat, float64(s.sent()-before)/float64(len(list)))
+			ourFlat = append(ourFlat, float64(s.sent()-before)/float64(len(list)))
 		})
 	}
-	fr, or, ff, of := median(floorRates), median(ourRates), median(floorFlat), median(ourFlat)
+	pr, fr, or, ff, of := median(plainRates), median(foldRates), median(ourRates), median(floorFlat), median(ourFlat)
 	table.add(figure{fmt.Sprintf("3 tills, %d receipts of 8 lines, durable on all three", receipts/rounds*rounds),
-		fmt.Sprintf("%.0f/s", fr), fmt.Sprintf("%.0f/s, %s", or, times(or, fr)), ">= 0.8x", or >= 0.8*fr})
+		fmt.Sprintf("%.0f/s (%.0f/s if it folds)", pr, fr),
+		fmt.Sprintf("%.0f/s, %s (%s)", or, times(or, pr), times(or, fr)), ">= 0.8x", or >= 0.8*pr})
 	table.add(figure{"  bytes per update for two receivers, flat out", fmt.Sprintf("%.0f", ff),
 		fmt.Sprintf("%.0f, %s", of, times(of, ff)), "<= 1x", of <= ff})
 
 	// Both at once: at this rate neither slows the other, and the machine is the same for both.
 	list := sales(t, 99, sized(50, 5), s.tills)
-	floorBefore, oursBefore := floorBytes.Load(), s.sent()
+	floorBefore, oursBefore := plainBytes.Load(), s.sent()
 	on.Store(expect(2*len(list), tills))
 	tick := time.NewTicker(time.Second / slowRate)
 	defer tick.Stop()
-	ours := seller(t, s)
+	ours, floor := seller(t, s), addTo(plain)
 	for _, l := range list {
 		<-tick.C
-		bareSlots[l.till] <- struct{}{}
-		logs[l.till].add(l.record)
+		floor(l)
 		ours(l)
 	}
 	on.Load().wait(t)
 	settle(s)
-	ff = float64(floorBytes.Load()-floorBefore) / float64(len(list))
+	ff = float64(plainBytes.Load()-floorBefore) / float64(len(list))
 	of = float64(s.sent()-oursBefore) / float64(len(list))
 	table.add(figure{fmt.Sprintf("  bytes per update for two receivers, at %d/s", slowRate), fmt.Sprintf("%.0f", ff),
 		fmt.Sprintf("%.0f, %s", of, times(of, ff)), "<= 1.4x", of <= 1.4*ff})
 	require.True(t, s.equal())
-	require.Equal(t, []string{"pushes dropped 0", "pulls 0"}, []string{
-		fmt.Sprint("pushes dropped ", s.tills[0].engine.State().Stats.PushesDropped),
-		fmt.Sprint("pulls ", s.tills[0].engine.State().Stats.PullsTimedOut)})
-	for _, l := range logs {
+	for _, l := range s.tills {
+		require.Zero(t, l.engine.State().Stats.PushesDropped, "a push queue ran over, so this was not flat out")
+	}
+	for _, l := range append(plain, folding...) {
 		require.NoError(t, l.close())
 	}
 }
 
-// bareSlots bound what a bare log has on its way to the disk, as seller does for a till.
-var bareSlots = [3]chan struct{}{make(chan struct{}, ahead), make(chan struct{}, ahead), make(chan struct{}, ahead)}
-
 // flatOut lets one seller per till add its lines as fast as its till takes them and returns the lines per second until
 // all were durable on all tills.
-func flatOut(t *testing.T, on *atomic.Pointer[arrivals], list []sale, add func(sale)) float64 {
+func flatOut(t *testing.T, on *atomic.Pointer[arrivals], tills int, list []sale, add func(sale)) float64 {
 	t.Helper()
-	on.Store(expect(len(list), len(bareSlots)))
+	on.Store(expect(len(list), tills))
 	began := time.Now()
 	var all sync.WaitGroup
-	for till := range bareSlots {
+	for till := range tills {
 		all.Go(func() {
 			for _, l := range list {
 				if l.till == till {
