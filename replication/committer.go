@@ -209,6 +209,9 @@ func (c *Core) Done(now time.Time, applied Applied, err error, unknown bool) (re
 	for scope, d := range applied.Digests {
 		c.digests[scope] = d
 	}
+	if len(applied.Grown) > 0 {
+		c.changed = now
+	}
 	for i := range running {
 		r, out := &running[i], applied.Outcomes[i]
 		if r.local != nil {

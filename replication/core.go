@@ -16,11 +16,12 @@ import (
 
 // Timers are only a safety net: whatever matters happens on an event. These are the defaults.
 const (
-	helloEvery   = 30 * time.Second       // compare states on a quiet link
-	pullPatience = 10 * time.Second       // give up on an answer that does not move
-	haveGather   = time.Second            // gather what is durable before telling it
-	havePatience = 100 * time.Millisecond // wait for the push of what a peer says it has
-	claimPause   = 200 * time.Millisecond // before asking again after a claim was dropped
+	helloEvery   = 30 * time.Second        // compare states on a quiet link
+	pullPatience = 10 * time.Second        // give up on an answer that does not move
+	quietAfter   = 1500 * time.Millisecond // nothing changed for so long: who is not known to hold the same is asked
+	haveGather   = time.Second             // gather what is durable before telling it
+	havePatience = 100 * time.Millisecond  // wait for the push of what a peer says it has
+	claimPause   = 200 * time.Millisecond  // before asking again after a claim was dropped
 )
 
 // Bounds of what a link may hold in memory.
@@ -97,6 +98,7 @@ type Core struct {
 	have     map[crdt.Scope]crdt.Context                 // durable, not told yet
 	haveAt   time.Time                                   // when to tell it; zero: nothing to tell
 	whole    map[crdt.Scope]bool                         // pull all that is missing at once: a claim was dropped
+	changed  time.Time                                   // when something last changed here or was told by a peer
 	events   []Event
 	stats    Stats
 	committer
@@ -232,6 +234,7 @@ func (c *Core) Deadline() time.Time {
 	}
 	for _, l := range c.links {
 		earlier(l.helloAt)
+		earlier(c.askAt(l))
 		for _, p := range l.pulls {
 			if !p.claiming && p.waiting == 0 { // else the disk is awaited, not the peer
 				earlier(p.giveUp)

@@ -9,7 +9,7 @@ import (
 )
 
 func (c *Core) sayHello(now time.Time, l *link) {
-	l.helloAt = now.Add(helloEvery + c.cfg.Jitter(helloEvery/4))
+	l.helloAt, l.saidAt = now.Add(helloEvery+c.cfg.Jitter(helloEvery/4)), now
 	l.asked = false
 	hello := &wire.Hello{
 		Oldest: wire.Oldest, Newest: wire.Version, Shop: c.cfg.Shop, Till: c.cfg.Till, Replica: c.cfg.Replica,
@@ -43,7 +43,7 @@ func (c *Core) sameAs(till crdt.TillID) bool {
 
 // equal notes that the states were the same just now.
 func (c *Core) equal(now time.Time, l *link) {
-	l.equalAt = now
+	l.equalAt, l.patience = now, quietAfter
 	for _, scope := range c.Scopes() {
 		c.heldBy(l.till, scope).AddAll(c.contexts[scope])
 	}
@@ -87,7 +87,9 @@ func (c *Core) onScopes(l *link, m *wire.Scopes) {
 		switch their, ok := theirs[mine.Scope]; {
 		case !ok || their.Context != mine.Context:
 			c.sendContext(l, mine.Scope, true)
-		case their.Digest != mine.Digest:
+		case their.Digest == mine.Digest:
+			c.heldBy(l.till, mine.Scope).AddAll(c.contexts[mine.Scope])
+		default:
 			c.stats.DigestsDiffer++
 			c.event(Event{Kind: EventNotice, Link: l.id, Till: l.till, Text: fmt.Sprintf(
 				"%v differs from till %s although both took the same changes", mine.Scope, l.till.Short())})

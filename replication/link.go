@@ -32,8 +32,10 @@ type link struct {
 	waits    map[crdt.Scope]wait // named in a Have, not here yet
 	again    map[crdt.Scope]time.Time
 	helloAt  time.Time
-	told     [16]byte  // state hash of the last Hello sent
-	equalAt  time.Time // when the states were last seen equal
+	saidAt   time.Time     // when the last Hello was queued
+	patience time.Duration // how long to wait for the next if the states are not known to be equal
+	told     [16]byte      // state hash of the last Hello sent
+	equalAt  time.Time     // when the states were last seen equal
 }
 
 type wait struct {
@@ -45,7 +47,7 @@ type wait struct {
 func (c *Core) LinkUp(now time.Time, till crdt.TillID) LinkID {
 	c.nextLink++
 	l := &link{
-		id: c.nextLink, till: till,
+		id: c.nextLink, till: till, patience: quietAfter,
 		advert: make(map[crdt.Scope]crdt.Context),
 		sent:   make(map[crdt.Scope]crdt.Context),
 		pulls:  make(map[uint64]*pull),
@@ -151,8 +153,46 @@ func (l *link) queueHave(scope crdt.Scope, entries crdt.Context) {
 	l.out = append(l.out, &wire.Have{Scope: scope, Entries: entries.Clone()})
 }
 
+// Prepared is a message with what its commits say. Reading them is most of the work of taking a message and needs nothing
+// of a Core, so the driver does it before it stops others from using the Core.
+type Prepared struct {
+	message wire.Message
+	commits []*crdt.Commit // of a Push or Commits, up to the first that cannot be read
+	err     error          // why that one cannot
+}
+
+// Prepare reads the commits of a message that arrived, for [Core.ReceivePrepared].
+func Prepare(m wire.Message) Prepared {
+	p := Prepared{message: m}
+	var list [][]byte
+	switch m := m.(type) {
+	case *wire.Commits:
+		list = m.List
+	case *wire.Push:
+		list = m.List
+	}
+	if len(list) > 0 {
+		p.commits = make([]*crdt.Commit, 0, len(list))
+	}
+	for _, raw := range list {
+		commit, err := crdt.DecodeCommit(raw)
+		if err != nil {
+			p.err = fmt.Errorf("%w: %w", ErrProtocol, err)
+			break
+		}
+		p.commits = append(p.commits, commit)
+	}
+	return p
+}
+
 // Receive takes a message that arrived. An error means that the link must be closed; Bye tells the peer why.
 func (c *Core) Receive(now time.Time, id LinkID, m wire.Message) error {
+	return c.ReceivePrepared(now, id, Prepare(m))
+}
+
+// ReceivePrepared is [Core.Receive] for a message that [Prepare] has read.
+func (c *Core) ReceivePrepared(now time.Time, id LinkID, p Prepared) error {
+	m := p.message
 	l := c.links[id]
 	if l == nil {
 		return nil
@@ -174,11 +214,11 @@ func (c *Core) Receive(now time.Time, id LinkID, m wire.Message) error {
 	case *wire.Pull:
 		return c.onPull(l, m)
 	case *wire.Commits:
-		return c.onCommits(now, l, m)
+		return c.onCommits(now, l, m, p)
 	case *wire.End:
 		c.onEnd(now, l, m)
 	case *wire.Push:
-		return c.onPush(now, l, m)
+		return c.onPush(now, l, m, p)
 	case *wire.Have:
 		c.onHave(now, l, m)
 	case *wire.Ask:
@@ -205,7 +245,9 @@ func (c *Core) askScopes(l *link) {
 }
 
 func (c *Core) onHave(now time.Time, l *link, m *wire.Have) {
-	c.heldBy(l.till, m.Scope).AddAll(m.Entries)
+	if c.heldBy(l.till, m.Scope).AddAll(m.Entries) {
+		c.changed = now
+	}
 	c.noteOwn(l, m.Scope, m.Entries)
 	missing := m.Entries.Minus(c.contexts[m.Scope])
 	if len(missing) == 0 {
@@ -241,9 +283,33 @@ func (c *Core) tickLink(now time.Time, l *link) {
 			c.pull(now, l, scope)
 		}
 	}
+	if at := c.askAt(l); !at.IsZero() && !now.Before(at) {
+		// All is quiet and this peer is not known to hold the same. It may have said so before; else it is asked, less
+		// often each time.
+		patience := min(2*l.patience, helloEvery)
+		if l.hello.State == c.StateHash() {
+			c.equal(now, l)
+			l.saidAt = now
+		} else {
+			c.sayHello(now, l)
+		}
+		l.patience = patience
+	}
 	if !now.Before(l.helloAt) {
 		c.sayHello(now, l)
 	}
+}
+
+// askAt returns when a peer is to be asked whether it holds the same, zero if it need not be.
+func (c *Core) askAt(l *link) time.Time {
+	if !l.ready || len(l.pulls) > 0 || c.sameAs(l.till) {
+		return time.Time{}
+	}
+	at := c.changed.Add(quietAfter)
+	if again := l.saidAt.Add(l.patience); again.After(at) {
+		return again
+	}
+	return at
 }
 
 // Ask queues a question to a peer and returns its number; EventAnswered carries the answer, if one comes.

@@ -2,7 +2,6 @@ package replication
 
 import (
 	"cmp"
-	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -91,22 +90,21 @@ func (c *Core) sendPull(now time.Time, l *link, scope crdt.Scope, want crdt.Cont
 	l.out = append(l.out, &wire.Pull{ID: l.pullID, Scope: scope, Want: want.Clone(), ForHave: forHave})
 }
 
-func (c *Core) onCommits(now time.Time, l *link, m *wire.Commits) error {
+func (c *Core) onCommits(now time.Time, l *link, m *wire.Commits, read Prepared) error {
 	p := l.pulls[m.Pull]
 	if p != nil && p.frames[m.Index] {
 		return nil
 	}
-	for _, raw := range m.List {
-		commit, err := crdt.DecodeCommit(raw)
-		if err != nil {
-			return fmt.Errorf("%w: %w", ErrProtocol, err)
-		}
-		r := request{op: Op{Commit: commit}, size: 2*len(raw) + 400, link: l.id, till: l.till}
+	for i, commit := range read.commits {
+		r := request{op: Op{Commit: commit}, size: 2*len(m.List[i]) + 400, link: l.id, till: l.till}
 		if p != nil {
 			p.waiting++
 			r.pull = p.id
 		}
 		c.offer(r)
+	}
+	if read.err != nil {
+		return read.err
 	}
 	if p != nil {
 		p.frames[m.Index] = true
@@ -115,12 +113,8 @@ func (c *Core) onCommits(now time.Time, l *link, m *wire.Commits) error {
 	return nil
 }
 
-func (c *Core) onPush(now time.Time, l *link, m *wire.Push) error {
-	for _, raw := range m.List {
-		commit, err := crdt.DecodeCommit(raw)
-		if err != nil {
-			return fmt.Errorf("%w: %w", ErrProtocol, err)
-		}
+func (c *Core) onPush(now time.Time, l *link, m *wire.Push, read Prepared) error {
+	for i, commit := range read.commits {
 		if !c.cfg.Roster.MayPush(l.till, commit) {
 			// It may be the first of a new lineage whose introduction is still being written here: compare soon.
 			c.stats.PushesRefused++
@@ -128,9 +122,9 @@ func (c *Core) onPush(now time.Time, l *link, m *wire.Push) error {
 			continue
 		}
 		c.heldBy(l.till, commit.Scope).Add(commit.Dot.Replica, commit.Interval())
-		c.offer(request{op: Op{Commit: commit}, size: 2*len(raw) + 400, link: l.id, till: l.till, urgent: m.Urgent})
+		c.offer(request{op: Op{Commit: commit}, size: 2*len(m.List[i]) + 400, link: l.id, till: l.till, urgent: m.Urgent})
 	}
-	return nil
+	return read.err
 }
 
 func (c *Core) onEnd(now time.Time, l *link, m *wire.End) {

@@ -15,9 +15,11 @@ import (
 )
 
 const (
-	batchBytes = 900 << 10 // about how much one transaction takes
+	// batchBytes is about how much one transaction takes. Twice of it hardly saves a sync, but overfills the table in
+	// memory that the store writes next.
+	batchBytes = 450 << 10
 	// maxWaiting is how much may wait for the disk before links are read no further.
-	maxWaiting  = 4 << 20
+	maxWaiting  = 2 << 20
 	askPatience = 5 * time.Second
 	// settleAfter is how long nothing is written before the store is asked to settle.
 	settleAfter = 20 * time.Millisecond

@@ -95,6 +95,7 @@ func (e *Engine) read(ctx context.Context, conn Conn, id replication.LinkID, ref
 		if err != nil && !errors.Is(err, wire.ErrFrame) {
 			return fmt.Errorf("read from till %s: %w", conn.Peer.Short(), err)
 		}
+		prepared := replication.Prepare(m)
 		e.mu.Lock()
 		for e.core.Waiting() > maxWaiting && !e.stopped && ctx.Err() == nil {
 			e.drained.Wait()
@@ -104,7 +105,7 @@ func (e *Engine) read(ctx context.Context, conn Conn, id replication.LinkID, ref
 			return context.Cause(ctx)
 		}
 		if err == nil {
-			err = e.core.Receive(time.Now(), id, m)
+			err = e.core.ReceivePrepared(time.Now(), id, prepared)
 		}
 		if err != nil {
 			*refused = err
