@@ -79,8 +79,8 @@ check-data: # the real sets, whole; generated ones of the same shape where they 
 	@$(call has-test,RealData,./node/nodetest/...)
 	TILLMESH_FULL=1 $(GO) test -v -run RealData -p 1 -count 1 -timeout 60m ./node/nodetest/...
 
-check-fuzz: # ten seconds for each fuzz target
-	@$(MAKE) fuzz FUZZTIME=10s
+check-fuzz: # five seconds for each fuzz target
+	@$(MAKE) fuzz FUZZTIME=5s
 
 check-readme: # the commands of the README, on two machines
 	@if [ -x .ci/readme-walk ]; then .ci/readme-walk; else echo "no .ci/readme-walk here, README not walked"; fi

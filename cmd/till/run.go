@@ -5,17 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"runtime/debug"
+	"sync"
 	"time"
 
 	"github.com/tillmesh/tillmesh/node"
 	"github.com/tillmesh/tillmesh/node/api"
 	"github.com/tillmesh/tillmesh/node/client"
 )
-
-// memoryLimit keeps a till small: most of what the store would hold is garbage that waits for the collector. The
-// environment variable GOMEMLIMIT overrides it.
-const memoryLimit = 48 << 20
 
 // searchTime is how long shops are looked for on the network.
 const searchTime = 4 * time.Second
@@ -38,9 +34,7 @@ func (r *runCommand) Help() string {
 
 // Run runs a till until ctx is done.
 func (r *runCommand) Run(ctx context.Context, c *console) error {
-	if c.env("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(memoryLimit)
-	}
+	fit := limitMemory(c.env)
 	log := c.logger(slog.LevelInfo)
 	// Libraries that know only the standard log write into ours.
 	slog.SetDefault(log)
@@ -87,8 +81,11 @@ func (r *runCommand) Run(ctx context.Context, c *console) error {
 		hangUp()
 		ended <- err
 	}()
+	var tidying sync.WaitGroup
+	tidying.Go(func() { tidyMemory(running, fit) })
 	err = serve(serving, web, handler)
 	stop()
+	tidying.Wait()
 	return errors.Join(err, <-ended)
 }
 

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"sync"
 	"time"
 
@@ -15,9 +16,7 @@ import (
 )
 
 const (
-	// batchBytes is about how much one transaction takes. Twice of it hardly saves a sync, but overfills the table in
-	// memory that the store writes next.
-	batchBytes = 450 << 10
+	batchBytes = 900 << 10 // about how much one transaction takes
 	// maxWaiting is how much may wait for the disk before links are read no further.
 	maxWaiting  = 2 << 20
 	askPatience = 5 * time.Second
@@ -188,16 +187,20 @@ func (e *Engine) settle(unsettled bool) error {
 	return nil
 }
 
+// deliver answers those who wait, and lets them go on first: what they ask for next is in the next batch then.
 func (e *Engine) deliver(results []replication.Result) {
+	if len(results) == 0 {
+		return
+	}
+	e.mu.Lock()
 	for _, r := range results {
-		e.mu.Lock()
-		ch := e.waiters[r.Ticket]
-		delete(e.waiters, r.Ticket)
-		e.mu.Unlock()
-		if ch != nil {
-			ch <- r
+		if ch := e.waiters[r.Ticket]; ch != nil {
+			ch <- r // has room for its one answer
+			delete(e.waiters, r.Ticket)
 		}
 	}
+	e.mu.Unlock()
+	runtime.Gosched()
 }
 
 // Commit writes an own change and returns when it is durable. If ctx ends first the change may still become durable.

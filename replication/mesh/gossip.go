@@ -85,6 +85,38 @@ type Gossip struct {
 		sync.Mutex
 		started bool
 		state   GossipState
+		claimed map[crdt.TillID]netip.AddrPort // the last address that claimed a till seen elsewhere
+	}
+}
+
+// claim notes that a till may have moved to another address. It sees all others and so joins nobody again; those who
+// still believe its old address join the new one as soon as they found the old one dead.
+func (g *Gossip) claim(till crdt.TillID, addr netip.AddrPort) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.mu.claimed == nil {
+		g.mu.claimed = make(map[crdt.TillID]netip.AddrPort)
+	}
+	g.mu.claimed[till] = addr
+}
+
+// targets returns where tills may be reached: what the configuration knows, and what was claimed.
+func (g *Gossip) targets() []Target {
+	list := slices.Clone(g.cfg.Addresses())
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for till, addr := range g.mu.claimed {
+		list = append(list, Target{Till: till, Addrs: []string{addr.String()}})
+	}
+	return list
+}
+
+// settle forgets what was claimed of a till that is seen where it claimed to be.
+func (g *Gossip) settle(till crdt.TillID, addr netip.AddrPort) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.mu.claimed[till] == addr {
+		delete(g.mu.claimed, till)
 	}
 }
 

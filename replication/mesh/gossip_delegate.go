@@ -42,6 +42,7 @@ func (d delegate) seen(n *memberlist.Node) {
 		return
 	}
 	if m.Till != d.g.cfg.Till {
+		d.g.settle(m.Till, m.Addr)
 		d.g.members.put(d.from, m)
 	}
 }
@@ -81,4 +82,7 @@ func (d delegate) NotifyConflict(existing, other *memberlist.Node) {
 	d.g.conflicts.Add(1)
 	d.g.log.note("two addresses claim one till", existing.Name, "till", existing.Name,
 		"known", existing.Address(), "claimed", other.Address())
+	if m, err := memberOf(other, d.g.cfg.Now()); err == nil && m.Till != d.g.cfg.Till {
+		d.g.claim(m.Till, m.Addr)
+	}
 }

@@ -107,7 +107,10 @@ func appendRest(b []byte, r *crdt.Register) []byte {
 }
 
 // decodeObject reads a row; it shares the bytes. nil gives an object nobody has written.
-func decodeObject(row []byte) (*crdt.Object, error) {
+func decodeObject(row []byte) (*crdt.Object, error) { return decodeRow(row, "") }
+
+// decodeRow reads a row, and if only is not empty nothing of it but the register of that name.
+func decodeRow(row []byte, only string) (*crdt.Object, error) {
 	o := new(crdt.Object)
 	if row == nil {
 		return o, nil
@@ -143,19 +146,27 @@ func decodeObject(row []byte) (*crdt.Object, error) {
 		ref.Origin = origins[i]
 		return ref
 	}
-	if n := r.Array() / 3; n > 0 {
+	if n := r.Array() / 3; only != "" {
+		r.Skip(3 * n)
+	} else if n > 0 {
 		o.Items = make([]crdt.Copy, n)
 	}
 	for i := range o.Items {
 		o.Items[i].Ref = ref()
 		r.Fixed(o.Items[i].Hash[:])
 	}
-	if n := r.Array() / 3; n > 0 {
-		o.Registers = make([]crdt.Register, n)
+	registers := r.Array() / 3
+	if registers > 0 && only == "" {
+		o.Registers = make([]crdt.Register, 0, registers)
 	}
-	for i := range o.Registers {
-		reg := &o.Registers[i]
-		reg.Name = r.String()
+	for range registers {
+		name := r.StringBytes()
+		if only != "" && string(name) != only {
+			r.Skip(2)
+			continue
+		}
+		o.Registers = append(o.Registers, crdt.Register{Name: string(name)})
+		reg := &o.Registers[len(o.Registers)-1]
 		for range r.Array() / 2 {
 			var d crdt.Dot
 			r.Fixed(d.Replica[:])

@@ -129,6 +129,7 @@ func requireState(t *testing.T, s *store.Store, want *crdt.State, seed string) {
 		list, err := s.Objects(ctx, crdt.Catalog, typ, crdt.ObjectID{}, 1000)
 		require.NoError(t, err)
 		found += len(list)
+		requireRegisters(t, s, typ, list, seed)
 	}
 	require.Equal(t, live, found, seed)
 
@@ -156,6 +157,28 @@ func requireState(t *testing.T, s *store.Store, want *crdt.State, seed string) {
 	byDot, err := s.ByDot(ctx, crdt.Catalog, all)
 	require.NoError(t, err)
 	require.Len(t, byDot, len(dots), seed)
+}
+
+// requireRegisters checks that a list of single registers shows what the whole objects hold.
+func requireRegisters(t *testing.T, s *store.Store, typ string, whole []store.Found, seed string) {
+	t.Helper()
+	names := map[string]bool{"nobody wrote it": true}
+	for _, f := range whole {
+		for _, r := range f.Object.Registers {
+			names[r.Name] = true
+		}
+	}
+	for name := range names {
+		list, err := s.Registers(ctx, crdt.Catalog, typ, name, crdt.ObjectID{}, 1000)
+		require.NoError(t, err)
+		require.Equal(t, len(whole), len(list), seed)
+		for i, f := range list {
+			require.Equal(t, whole[i].ID, f.ID, seed)
+			require.Equal(t, whole[i].Object.Get(name), f.Object.Get(name), seed)
+			require.Empty(t, f.Object.Items, seed)
+			require.LessOrEqual(t, len(f.Object.Registers), 1, seed)
+		}
+	}
 }
 
 func requireObject(t *testing.T, want, got *crdt.Object, seed string) {

@@ -34,8 +34,9 @@ const engine = "badger"
 
 var formatKey = []byte("\x00format")
 
-// DefaultMemTableSize makes the largest batch 1.2 MB.
-const DefaultMemTableSize = 8 << 20
+// DefaultMemTableSize makes the largest batch 1.12 MB: a commit of 1 MiB with what belongs to it. Badger holds up to three
+// of them, and takes four times as much to write one, so it is no larger than that.
+const DefaultMemTableSize = 7<<20 + 128<<10
 
 // Options says where the store is and how much memory it may take.
 type Options struct {
@@ -43,7 +44,7 @@ type Options struct {
 	Dir string
 	// Log gets what Badger has to say: errors, warnings, and its news at level debug. Nil drops it.
 	Log *slog.Logger
-	// MemTableSize in bytes; zero means DefaultMemTableSize, which is also the least. Up to twice of it is held in
+	// MemTableSize in bytes; zero means DefaultMemTableSize, which is also the least. Up to three times of it is held in
 	// memory while writing; 15 % of it is the largest batch. More of it makes a large import write fewer files.
 	MemTableSize int64
 }
@@ -97,20 +98,26 @@ func badgerOptions(o Options) badger.Options {
 	if o.Log != nil {
 		log = logger{o.Log}
 	}
-	return badger.DefaultOptions(o.Dir).
+	opts := badger.DefaultOptions(o.Dir).
 		WithLogger(log).
 		WithSyncWrites(true).
 		WithDetectConflicts(false). // one writer, which never reads in its transaction
 		WithMemTableSize(max(o.MemTableSize, DefaultMemTableSize)).
-		WithNumMemtables(2).
+		WithNumMemtables(1). // that wait while one is written; with 0 a writer could wait for ever
+		// A compaction builds up to ten tables at once, each in two to four times its size.
+		WithBaseTableSize(512 << 10).
+		WithBlockSize(16 << 10). // compresses better than 4 kB: less to map and to index
 		WithValueLogFileSize(16 << 20).
-		WithBlockCacheSize(8 << 20).
-		WithIndexCacheSize(8 << 20).
+		WithBlockCacheSize(4 << 20).
+		WithIndexCacheSize(2 << 20).
 		WithNumCompactors(2).
-		WithNumLevelZeroTables(2).
-		WithNumLevelZeroTablesStall(8). // 4 lets imports wait up to 0.2 s for a compaction
+		// An import of 50 MB ends before its first compaction, and nobody waits for one that keeps up.
+		WithNumLevelZeroTables(8).
+		WithNumLevelZeroTablesStall(16).
 		WithNumGoroutines(2).
 		WithMetricsEnabled(false)
+	opts.TableSizeMultiplier = 1
+	return opts
 }
 
 // checkFormat compares the format row, or writes it first into a new store. It is the second check: datadir

@@ -114,8 +114,8 @@ func TestLargerMemTableTakesLargerBatches(t *testing.T) {
 	store, _, err := badger.Open(badger.Options{Dir: t.TempDir(), MemTableSize: 4 * badger.DefaultMemTableSize})
 	require.NoError(t, err)
 	maxBytes, maxRows := store.MaxBatch()
-	require.Greater(t, maxBytes, 4_900_000)
-	require.Greater(t, maxRows, 40_000)
+	require.Greater(t, maxBytes, 4_400_000)
+	require.Greater(t, maxRows, 36_000)
 	require.NoError(t, store.Close())
 }
 
