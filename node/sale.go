@@ -346,7 +346,7 @@ func (t *Till) VoidLine(ctx context.Context, tab, line crdt.ObjectID, n NewVoid)
 	}
 	pieces, err := receipt.NewVoid(n.ID, receipt.Void{Line: line, Quantity: n.Quantity, Reason: n.Reason, User: n.User,
 		Till: t.id.Till, MS: time.Now().UnixMilli()})
-	return t.change1(ctx, tab, pieces, err)
+	return t.writeTab(ctx, tab, pieces, err)
 }
 
 // Discount sets, changes or removes a discount on a line, or on the tab if line is zero.
@@ -383,11 +383,11 @@ func (t *Till) Discount(ctx context.Context, tab, line crdt.ObjectID, n NewDisco
 		return TabView{}, err
 	}
 	pieces, err := receipt.EditDiscount(obj, d)
-	return t.change1(ctx, tab, pieces, err)
+	return t.writeTab(ctx, tab, pieces, err)
 }
 
-// change1 writes the pieces of one change of a tab and returns the tab after it.
-func (t *Till) change1(ctx context.Context, tab crdt.ObjectID, pieces []crdt.Piece, err error) (TabView, error) {
+// writeTab writes the pieces of one change of a tab and returns the tab after it.
+func (t *Till) writeTab(ctx context.Context, tab crdt.ObjectID, pieces []crdt.Piece, err error) (TabView, error) {
 	if err != nil {
 		return TabView{}, refuseInvalid(err)
 	}
