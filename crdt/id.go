@@ -22,7 +22,7 @@ type ReplicaID [16]byte
 // ObjectID names an object (an article, a tab, a line, ...): 16 bytes, chosen by whoever creates it.
 type ObjectID [16]byte
 
-// ShopID names a shop, all tills of one roster: 16 random bytes.
+// ShopID names a shop, all tills of one roster: 16 bytes that commit to the key of its founder, see package crdt/shop.
 type ShopID [16]byte
 
 // TillID names a till: the SHA-256 of its public device key. See [TillIDOf].

@@ -3,7 +3,6 @@ package crdt
 import (
 	"fmt"
 	"strconv"
-	"strings"
 
 	"github.com/tillmesh/tillmesh/crdt/codec"
 )
@@ -121,23 +120,4 @@ func ReadScope(r *codec.Reader) (s Scope) {
 		return Scope{}
 	}
 	return s
-}
-
-// ParseScope reads "catalog" or "catalog:" followed by the owner's full till ID.
-func ParseScope(s string) (Scope, error) {
-	name, owner, owned := strings.Cut(s, ":")
-	for k, n := range kindNames {
-		if n != name {
-			continue
-		}
-		if !owned {
-			return Scope{Kind: k}, nil
-		}
-		id, err := ParseTillID(owner)
-		if err != nil {
-			return Scope{}, fmt.Errorf("scope %q: %w", clip(s, 80), err)
-		}
-		return Scope{Kind: k, Owner: id}, nil
-	}
-	return Scope{}, fmt.Errorf("%w: there is no scope %q", ErrID, clip(s, 80))
 }

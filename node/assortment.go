@@ -19,7 +19,7 @@ import (
 // ErrNotFound means that there is nothing under an ID or number.
 var ErrNotFound = errors.New("not found")
 
-// BatchSize is how many rows of one request become one commit at most.
+// articlesPerCommit is how many rows of one request become one commit at most.
 const articlesPerCommit = crdt.MaxObjects
 
 // assortment finds articles by their codes. It keeps a hash per code and nothing of the articles themselves: those are
@@ -303,7 +303,7 @@ func (t *Till) commitSplit(ctx context.Context, scope crdt.Scope, schema uint32,
 	var waits []func(context.Context) (*crdt.Commit, error)
 	for len(pieces) > 0 {
 		n, size := 0, 0
-		for n < len(pieces) && n < crdt.MaxPieces {
+		for objects := 0; n < len(pieces) && objects < crdt.MaxObjects; objects++ {
 			end, bytes := n, 0
 			for end < len(pieces) && pieces[end].Object == pieces[n].Object {
 				bytes += len(pieces[end].Raw) + 30*len(pieces[end].Clock) + 128

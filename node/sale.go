@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/tillmesh/tillmesh/crdt"
@@ -193,10 +194,25 @@ func (t *Till) local(s shop.Settings, at time.Time) (time.Time, error) {
 	return at.In(zone), nil
 }
 
-// AddLines puts lines on a tab, all or none. Several may add to the same tab at the same time. A line whose ID is there
-// already is not added again.
+// AddLines puts lines on a tab: none if one of them is refused. Several may add to the same tab at the same time. A line
+// whose ID is there already is not added again. Up to 64 lines are one change; more of them are several, in their order,
+// of which the last ones may be missing if the disk fails.
 func (t *Till) AddLines(ctx context.Context, tab crdt.ObjectID, list []NewLine) ([]crdt.ObjectID, TabView, error) {
 	defer t.tabs.share(tab)()
+	given := make([]crdt.ObjectID, 0, len(list))
+	for i := range list {
+		if !list[i].ID.IsZero() {
+			given = append(given, list[i].ID)
+		}
+	}
+	slices.SortFunc(given, crdt.ObjectID.Compare)
+	for i, id := range given {
+		if i > 0 && id == given[i-1] {
+			return nil, TabView{}, refuse(CodeExists, "use a new ID", "line %v stands in the request twice", id)
+		}
+		// A request that comes again while the first one runs waits for it, and then finds the line.
+		defer t.tabs.own(id)()
+	}
 	count, ok := t.book.LineCount(tab)
 	if !ok {
 		return nil, TabView{}, t.notOpen(ctx, tab)

@@ -262,3 +262,49 @@ func TestAHeldTabIsNotPaidElsewhereUntilItIsTakenOver(t *testing.T) {
 	_, err = tills[1].CloseTab(t.Context(), tab.ID, "", []node.NewPayment{{Type: "Bar", Amount: 340}})
 	require.NoError(t, err)
 }
+
+func TestManyLinesOfOneRequestAreAllAdded(t *testing.T) {
+	till := run(t, found(t))
+	stock(t, till)
+	tab, err := till.OpenTab(t.Context(), node.NewTab{Shared: true})
+	require.NoError(t, err)
+	list := make([]node.NewLine, 150) // more than one commit takes
+	for i := range list {
+		list[i] = node.NewLine{Article: coffeeID, Quantity: 1000}
+	}
+	ids, v, err := till.AddLines(t.Context(), tab.ID, list)
+	require.NoError(t, err)
+	require.Len(t, ids, 150)
+	require.Len(t, v.Lines, 150)
+	bad := append([]node.NewLine{{Article: coffeeID, Quantity: 1000}}, node.NewLine{Article: crdt.ObjectID{9}, Quantity: 1000})
+	_, _, err = till.AddLines(t.Context(), tab.ID, bad)
+	require.Equal(t, node.CodeUnknownArticle, code(t, err))
+	v, err = till.Tab(t.Context(), tab.ID)
+	require.NoError(t, err)
+	require.Len(t, v.Lines, 150, "one bad line and none is added")
+	r, err := till.CloseTab(t.Context(), tab.ID, "", []node.NewPayment{{Type: "Bar", Amount: 150 * 340}})
+	require.NoError(t, err)
+	require.Len(t, r.Parsed.Lines, 150)
+}
+
+func TestALineThatIsSentTwiceAtOnceIsAddedOnce(t *testing.T) {
+	till := run(t, found(t))
+	stock(t, till)
+	tab, err := till.OpenTab(t.Context(), node.NewTab{Shared: true})
+	require.NoError(t, err)
+	line := node.NewLine{ID: crdt.ObjectID{7}, Article: coffeeID, Quantity: 1000}
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			_, _, err := till.AddLines(t.Context(), tab.ID, []node.NewLine{line})
+			require.NoError(t, err)
+		})
+	}
+	all.Wait()
+	v, err := till.Tab(t.Context(), tab.ID)
+	require.NoError(t, err)
+	require.Len(t, v.Lines, 1)
+	require.Empty(t, v.Problems, "no second line with other contents exists under the ID")
+	_, _, err = till.AddLines(t.Context(), tab.ID, []node.NewLine{{ID: crdt.ObjectID{8}, Article: coffeeID, Quantity: 1000}, {ID: crdt.ObjectID{8}, Article: coffeeID, Quantity: 1000}})
+	require.Equal(t, node.CodeExists, code(t, err))
+}

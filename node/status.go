@@ -40,13 +40,13 @@ type Status struct {
 
 // MeshView is how a till sees the others.
 type MeshView struct {
-	Tills     []PeerStatus
-	Links     mesh.LinkStats
-	Gossip    mesh.GossipState
-	MDNS      *mdns.Stats // nil: switched off
-	Own       []string    // addresses of this till
-	Problems  []string    // of the roster and of names given with --peer
-	EngineLog replication.Stats
+	Tills       []PeerStatus
+	Links       mesh.LinkStats
+	Gossip      mesh.GossipState
+	MDNS        *mdns.Stats // nil: switched off
+	Own         []string    // addresses of this till
+	Problems    []string    // of the roster and of names given with --peer
+	Replication replication.Stats
 }
 
 // Status returns how the till is doing.
@@ -132,7 +132,7 @@ func (t *Till) peers(state engine.State) []PeerStatus {
 func (t *Till) Mesh() MeshView {
 	state := t.engine.State()
 	v := MeshView{
-		Tills: t.peers(state), Links: t.links.Stats(), Gossip: t.gossip.State(), Own: t.OwnAddresses(), EngineLog: state.Stats,
+		Tills: t.peers(state), Links: t.links.Stats(), Gossip: t.gossip.State(), Own: t.OwnAddresses(), Replication: state.Stats,
 	}
 	if t.mdns != nil {
 		s := t.mdns.Stats()

@@ -7,7 +7,7 @@ import (
 )
 
 // tabLocks lets lines be added to a tab by many at once, and closing, voiding, discounting and paying by one while
-// nobody adds. It orders what happens on this till; what other tills do is ordered by nothing and merged.
+// nobody adds. Lines are locked by their own ID while they are added, in the order of IDs. It orders what happens on this till; what other tills do is ordered by nothing and merged.
 type tabLocks struct {
 	mu   sync.Mutex
 	tabs map[crdt.ObjectID]*tabLock

@@ -111,7 +111,7 @@ func (c *Core) Take(maxBytes int) []Op {
 		n++
 		size += r.size
 		if r.local != nil && len(r.local.Pieces) > 0 {
-			commit, err := c.link(r.local)
+			commit, err := c.sealNext(r.local)
 			if err != nil {
 				c.refused = append(c.refused, Result{Ticket: r.ticket, Err: err})
 				c.bytes -= r.size
@@ -137,8 +137,8 @@ func (c *Core) Refused() []Result {
 	return r
 }
 
-// link seals an own change unless its chain is broken; if it cannot be sealed it breaks the chain.
-func (c *Core) link(l *Local) (*crdt.Commit, error) {
+// sealNext seals an own change unless its chain is broken; if it cannot be sealed it breaks the chain.
+func (c *Core) sealNext(l *Local) (*crdt.Commit, error) {
 	if l.Chain == "" {
 		return c.seal(l)
 	}

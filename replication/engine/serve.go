@@ -20,7 +20,7 @@ type Conn struct {
 	Peer crdt.TillID
 	// Compress reports whether compressing pays on this connection now: it does below about 100 MB/s. nil means no.
 	Compress func() bool
-	// Deadline sets a deadline for writing; nil means none is set.
+	// WriteDeadline sets a deadline for writing; nil means none is set.
 	WriteDeadline func(time.Time) error
 }
 
