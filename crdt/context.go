@@ -1,6 +1,7 @@
 package crdt
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"fmt"
 	"maps"
@@ -69,11 +70,40 @@ func (c Context) Add(r ReplicaID, iv Interval) bool {
 func (c Context) AddAll(other Context) bool {
 	grew := false
 	for r, list := range other {
+		if len(list) > manyRuns && len(c[r]) > manyRuns {
+			// One by one, each run would move all those behind it.
+			same, _ := slices.BinarySearchFunc(c[r], list[0].After, func(run Interval, after Seq) int { return cmp.Compare(run.To, after) })
+			rest := union(c[r][same:], list)
+			grew = grew || !slices.Equal(rest, c[r][same:])
+			c[r] = append(c[r][:same], rest...)
+			continue
+		}
 		for _, iv := range list {
 			grew = c.Add(r, iv) || grew
 		}
 	}
 	return grew
+}
+
+// manyRuns is from how many runs on two lists are merged as a whole.
+const manyRuns = 16
+
+// union returns the runs of both lists, in one pass over them.
+func union(a, b []Interval) []Interval {
+	out := make([]Interval, 0, len(a)+len(b))
+	for len(a)+len(b) > 0 {
+		if len(a) == 0 || len(b) > 0 && b[0].After < a[0].After {
+			a, b = b, a
+		}
+		iv := a[0]
+		a = a[1:]
+		if n := len(out); n > 0 && out[n-1].To >= iv.After {
+			out[n-1].To = max(out[n-1].To, iv.To)
+			continue
+		}
+		out = append(out, iv)
+	}
+	return out
 }
 
 // Minus returns what is in c and not in other.
@@ -122,11 +152,16 @@ func (c Context) Covers(other Context) bool {
 
 // CoversRun reports whether a whole run is in the set.
 func (c Context) CoversRun(r ReplicaID, iv Interval) bool {
-	list := c[r]
-	if n := len(list); n > 0 && list[n-1].To < iv.To {
-		return iv.After >= iv.To
+	if iv.After >= iv.To {
+		return true
 	}
-	return len(minus([]Interval{iv}, list)) == 0
+	// Runs do not touch, so all of it is in one of them or it is not covered.
+	list := c[r]
+	if n := len(list); n == 0 || list[n-1].To < iv.To {
+		return false
+	}
+	i, _ := slices.BinarySearchFunc(list, iv.To, func(run Interval, to Seq) int { return cmp.Compare(run.To, to) })
+	return list[i].After <= iv.After
 }
 
 // Equal reports whether both hold the same commits.

@@ -262,8 +262,9 @@ func (t *Table) peerLocked(k key, local []netip.Prefix) Peer {
 		slices.SortFunc(list, bySubnetThenAge(local))
 		lists = append(lists, list)
 	}
+	// Within a subnet the turns stay: addresses that somebody made up are always the newest.
 	merged := takeTurns(lists)
-	slices.SortFunc(merged, bySubnetThenAge(local))
+	slices.SortStableFunc(merged, bySubnet(local))
 	for _, s := range merged {
 		p.Addrs = append(p.Addrs, s.addr)
 	}
@@ -296,7 +297,8 @@ func takeTurns(lists [][]suggested) []suggested {
 	return out
 }
 
-func bySubnetThenAge(local []netip.Prefix) func(a, b suggested) int {
+// bySubnet orders addresses in this machine's own subnets first, those of other networks last.
+func bySubnet(local []netip.Prefix) func(a, b suggested) int {
 	rank := func(a netip.Addr) int {
 		if a.IsLinkLocalUnicast() {
 			return 1 // every link has these subnets, so being in one says nothing
@@ -308,11 +310,12 @@ func bySubnetThenAge(local []netip.Prefix) func(a, b suggested) int {
 		}
 		return 2
 	}
+	return func(a, b suggested) int { return cmp.Compare(rank(a.addr.Addr()), rank(b.addr.Addr())) }
+}
+
+func bySubnetThenAge(local []netip.Prefix) func(a, b suggested) int {
+	subnet := bySubnet(local)
 	return func(a, b suggested) int {
-		return cmp.Or(
-			cmp.Compare(rank(a.addr.Addr()), rank(b.addr.Addr())),
-			b.seen.Compare(a.seen),
-			a.addr.Compare(b.addr),
-		)
+		return cmp.Or(subnet(a, b), b.seen.Compare(a.seen), a.addr.Compare(b.addr))
 	}
 }

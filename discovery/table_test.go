@@ -42,11 +42,24 @@ func TestTableMergesSourcesAndPutsOwnSubnetFirst(t *testing.T) {
 	require.Len(t, peers, 1)
 	require.Equal(t, discovery.Peer{
 		Till: till(1), Shop: shop(1), SeenAt: start.Add(time.Second),
-		Addrs:   addrs("192.168.1.9:9999", "192.168.1.9:8481", "10.0.0.9:8481", "172.16.0.9:8481"),
+		Addrs:   addrs("192.168.1.9:8481", "192.168.1.9:9999", "172.16.0.9:8481", "10.0.0.9:8481"),
 		Sources: []string{discovery.SourceRemembered, discovery.SourceMDNS},
 	}, peers[0])
 	require.Equal(t, peers[0].Addrs, tab.Addrs(till(1), lan))
 	require.Empty(t, tab.Addrs(till(2), lan))
+}
+
+func TestForgedAddressesDoNotGoBeforeWhatWorked(t *testing.T) {
+	tab := newTable()
+	require.True(t, tab.Add(seen(discovery.SourceRemembered, 1, "192.168.1.9:8481"), start.Add(-time.Hour)))
+	require.True(t, tab.Add(seen(discovery.SourceGossip, 1, "192.168.1.8:8481"), start))
+	for n := range 100 {
+		forged := netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 168, 1, byte(100 + n)}), 1)
+		tab.Add(seen(discovery.SourceMDNS, 1, forged.String()), start.Add(time.Duration(n)*time.Second))
+	}
+	list := tab.Addrs(till(1), lan)
+	require.Len(t, list, discovery.MaxAddresses)
+	require.Equal(t, addrs("192.168.1.9:8481", "192.168.1.8:8481"), list[:2])
 }
 
 func TestTableNeverReturnsSelf(t *testing.T) {

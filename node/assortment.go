@@ -13,6 +13,7 @@ import (
 
 	"github.com/tillmesh/tillmesh/crdt"
 	"github.com/tillmesh/tillmesh/crdt/catalog"
+	"github.com/tillmesh/tillmesh/replication"
 	"github.com/tillmesh/tillmesh/replication/store"
 )
 
@@ -298,7 +299,8 @@ func (t *Till) editArticles(ctx context.Context, start int, part []ArticleRow, r
 }
 
 // commitSplit writes pieces in as few commits as their limits allow, all pieces of one object in the same commit.
-func (t *Till) commitSplit(ctx context.Context, scope crdt.Scope, schema uint32, pieces []crdt.Piece) error {
+// Notes are in the last one.
+func (t *Till) commitSplit(ctx context.Context, scope crdt.Scope, schema uint32, pieces []crdt.Piece, notes ...replication.Note) error {
 	const room = crdt.MaxCommit - 16<<10
 	var waits []func(context.Context) (*crdt.Commit, error)
 	for len(pieces) > 0 {
@@ -314,7 +316,11 @@ func (t *Till) commitSplit(ctx context.Context, scope crdt.Scope, schema uint32,
 			}
 			n, size = end, size+bytes
 		}
-		wait, err := t.engine.Submit(t.change(scope, schema, pieces[:n:n], nil))
+		change := t.change(scope, schema, pieces[:n:n])
+		if n == len(pieces) {
+			change.Notes = notes
+		}
+		wait, err := t.submit(change)
 		if err != nil {
 			return err
 		}
@@ -416,6 +422,5 @@ func (t *Till) editOne(ctx context.Context, typ string, id crdt.ObjectID, edit f
 	if err != nil || len(pieces) == 0 {
 		return err
 	}
-	_, err = t.commit(ctx, crdt.Catalog, catalog.Schema, pieces)
-	return err
+	return t.commit(ctx, crdt.Catalog, catalog.Schema, pieces)
 }

@@ -4,20 +4,33 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/tillmesh/tillmesh/crdt"
 	"github.com/tillmesh/tillmesh/crdt/receipt"
 	"github.com/tillmesh/tillmesh/crdt/shop"
 	"github.com/tillmesh/tillmesh/node/book"
+	"github.com/tillmesh/tillmesh/node/journal"
 	"github.com/tillmesh/tillmesh/replication"
 )
 
 // CloseTab closes a tab and returns its receipt. Payments given here are entered with it. It is always possible, also
 // alone: only another till that is reachable and works on the tab can refuse.
 //
-// Everything is one commit: the signed document, which supersedes the tab and all it lists, and the number's note.
+// Everything is one commit: the signed document, which supersedes the tab and all it lists, the number's note, and that
+// the request was done if it came with an idempotency key.
 func (t *Till) CloseTab(ctx context.Context, tab crdt.ObjectID, user string, payments []NewPayment) (Receipt, error) {
+	if id, done, err := t.acted(ctx); err != nil {
+		return Receipt{}, err
+	} else if done {
+		return t.receipt(ctx, id)
+	}
+	release, err := t.room.sale()
+	if err != nil {
+		return Receipt{}, err
+	}
+	defer release()
 	if err := t.mustHold(ctx, tab, user); err != nil {
 		return Receipt{}, err
 	}
@@ -29,19 +42,22 @@ func (t *Till) CloseTab(ctx context.Context, tab crdt.ObjectID, user string, pay
 	if !ok {
 		return Receipt{}, t.notOpen(ctx, tab)
 	}
+	if err := t.noCard(parts, payments); err != nil {
+		return Receipt{}, err
+	}
 	known := make(map[crdt.ObjectID]bool, len(parts.Payments))
 	for _, p := range parts.Payments {
 		known[p.ID] = true
 	}
-	total := receipt.View(parts).Totals.Gross
+	before := receipt.View(parts)
 	for _, n := range payments {
 		if n.ID.IsZero() {
-			n.ID = newObjectID()
+			n.ID = t.env.objectID()
 		}
 		if known[n.ID] {
 			continue
 		}
-		p, err := t.payment(tab, n, total)
+		p, err := t.payment(tab, n, before)
 		if err != nil {
 			return Receipt{}, err
 		}
@@ -55,27 +71,16 @@ func (t *Till) CloseTab(ctx context.Context, tab crdt.ObjectID, user string, pay
 	if err != nil {
 		return Receipt{}, err
 	}
-	var closed receipt.Closed
-	commit, err := t.series.Issue(ctx, func(number uint64, previous crdt.Hash) (replication.Local, crdt.Hash, error) {
-		closing.Number, closing.Previous = int64(number), receipt.Digest(previous)
-		if closed, err = receipt.BuildClose(v, closing); err != nil {
-			return replication.Local{}, crdt.Hash{}, err
-		}
-		change := t.change(crdt.Sales, receipt.Schema, []crdt.Piece{closed.Piece}, nil)
-		change.Urgent = true
-		return change, crdt.Hash(receipt.Hash(closed.Receipt.Document)), nil
+	r, err := t.number(ctx, closing, func(c receipt.Closing) (receipt.Closed, []crdt.Piece, error) {
+		closed, err := receipt.BuildClose(v, c)
+		return closed, nil, err
 	})
 	if err != nil {
-		return Receipt{}, refuseClose(err)
+		return r, err
 	}
-	t.stats.ReceiptsClosed.Add(1)
 	t.stats.PaymentsTaken.Add(uint64(len(payments)))
 	t.forget(tab)
-	return Receipt{
-		ID: closed.ID, Number: closed.Receipt.NumberText(), Till: t.id.Till, Document: closed.Receipt.Document, Parsed: closed.Document,
-		Hash: receipt.Hash(closed.Receipt.Document), Signed: closed.Receipt.Signed, Verified: true, Here: true,
-		Copies: t.engine.Holders(crdt.Sales, commit.Dot),
-	}, nil
+	return r, nil
 }
 
 // headPatience is how long closing waits for the name of a tab whose lines came first.
@@ -89,7 +94,7 @@ func (t *Till) awaitHead(ctx context.Context, tab crdt.ObjectID) error {
 		return nil
 	}
 	obj, err := t.store.Object(ctx, salesKey(receipt.TypeTab, tab))
-	if err != nil || obj.Gone || len(t.links.All()) == 0 {
+	if err != nil || obj.Gone || !t.linked() {
 		return err
 	}
 	waiting, cancel := context.WithTimeout(ctx, headPatience)
@@ -108,6 +113,11 @@ func (t *Till) awaitHead(ctx context.Context, tab crdt.ObjectID) error {
 		}
 		at = list[len(list)-1].ID
 	}
+}
+
+// linked reports whether there is a link to any till.
+func (t *Till) linked() bool {
+	return slices.ContainsFunc(t.tillLinks(), func(l replication.LinkState) bool { return l.Ready })
 }
 
 // payable refuses what cannot be closed with words for people; BuildClose would refuse it too.
@@ -133,6 +143,8 @@ func refuseClose(err error) error {
 	switch {
 	case errors.Is(err, receipt.ErrTooMany):
 		return refuse(CodeTooManyLines, "move some lines to another tab", "%v", err)
+	case errors.Is(err, journal.ErrMustBeSigned):
+		return refuse(CodeMustBeSign, "sell on, and ask for it again when the signing device works", "%v", journal.ErrMustBeSigned)
 	case errors.Is(err, receipt.ErrNotPaid):
 		return refuse(CodeNotPaid, "enter a payment of what is due", "%v", err)
 	}
@@ -141,7 +153,7 @@ func refuseClose(err error) error {
 
 // closing puts together what the receipt says beside the tab.
 func (t *Till) closing(ctx context.Context, v receipt.TabView, user string) (receipt.Closing, error) {
-	now := time.Now()
+	now, trusted := t.clock.Read()
 	day, settings, err := t.today(ctx, now)
 	if err != nil {
 		return receipt.Closing{}, err
@@ -155,9 +167,9 @@ func (t *Till) closing(ctx context.Context, v receipt.TabView, user string) (rec
 	}
 	return receipt.Closing{
 		Shop:    docShop(t.id.Shop, settings),
-		Till:    receipt.DocTill{ID: t.id.Till, Name: t.roster.name(t.id.Till), Serial: t.id.Till.String(), Software: software(t.o.Version)},
+		Till:    receipt.DocTill{ID: t.id.Till, Name: t.roster.name(t.id.Till), Serial: t.id.Till.String(), Software: software(t.version)},
 		Replica: t.id.Replica, Series: t.series.Prefix(),
-		Closed: local.Format(time.RFC3339), BusinessDay: day, ClockTrusted: true, User: user,
+		Closed: local.Format(time.RFC3339), BusinessDay: day, ClockTrusted: trusted, User: user,
 		Time: func(ms int64) string { return time.UnixMilli(ms).In(local.Location()).Format(time.RFC3339) },
 		Sign: func(document []byte) (receipt.Signed, error) { return receipt.Sign(t.key, document) },
 	}, nil

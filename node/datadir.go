@@ -23,6 +23,8 @@ const (
 	fileToken     = "token"         // for the HTTP API of this till
 	fileHighWater = "highwater"
 	filePeers     = "peers.json"
+	fileKeys      = "gossip.keys" // gossip keys, see gossipkeys.go: secret, never in a backup; absent while nobody was revoked
+	fileFounder   = "founder.key" // founder secret, see foundersecret.go: secret, in backups, on no link; absent at most tills
 	dirStore      = "store"
 )
 
@@ -45,8 +47,8 @@ func (h hinted) Unwrap() error { return h.error }
 
 func hint(err error, next string) error { return hinted{err, next} }
 
-// identityFile is what identity.json holds.
-type identityFile struct {
+// Identity says which till of which shop this is. It is what identity.json holds.
+type Identity struct {
 	Version int            `json:"version"`
 	Shop    crdt.ShopID    `json:"shop"`
 	Till    crdt.TillID    `json:"till"`
@@ -75,28 +77,55 @@ func checkEmpty(dir string) error {
 
 // build makes a data directory: fill writes into a directory beside it, which takes its place when all of it is on disk.
 func build(dir string, fill func(tmp string) error) error {
-	dir = filepath.Clean(dir)
-	tmp := dir + ".new"
-	// What an attempt left that was cut off never became a till.
-	if err := os.RemoveAll(tmp); err != nil {
-		return fmt.Errorf("remove the rest of an earlier attempt: %w", err)
-	}
-	if err := os.MkdirAll(tmp, 0o700); err != nil {
-		return fmt.Errorf("make data directory: %w", err)
-	}
-	if err := fill(tmp); err != nil {
-		return errors.Join(err, os.RemoveAll(tmp))
-	}
-	if err := syncDir(tmp); err != nil {
+	d, err := makeDir(dir)
+	if err != nil {
 		return err
 	}
-	if err := os.Remove(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := d.put(fill); err != nil {
+		return errors.Join(err, d.discard())
+	}
+	return nil
+}
+
+// newDir is a data directory that is being made beside the place where it will be.
+type newDir struct{ dir, tmp string }
+
+func makeDir(dir string) (*newDir, error) {
+	d := &newDir{dir: filepath.Clean(dir)}
+	d.tmp = d.dir + ".new"
+	// What an attempt left that was cut off never became a till.
+	if err := d.discard(); err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(d.tmp, 0o700); err != nil {
+		return nil, fmt.Errorf("make data directory: %w", err)
+	}
+	return d, nil
+}
+
+// put completes the directory and puts it in its place.
+func (d *newDir) put(fill func(tmp string) error) error {
+	if err := fill(d.tmp); err != nil {
+		return err
+	}
+	if err := syncDir(d.tmp); err != nil {
+		return err
+	}
+	if err := os.Remove(d.dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("put data directory in place: %w", err)
 	}
-	if err := os.Rename(tmp, dir); err != nil {
+	if err := os.Rename(d.tmp, d.dir); err != nil {
 		return fmt.Errorf("put data directory in place: %w", err)
 	}
-	return syncDir(filepath.Dir(dir))
+	return syncDir(filepath.Dir(d.dir))
+}
+
+// discard removes a directory that was not put in its place.
+func (d *newDir) discard() error {
+	if err := os.RemoveAll(d.tmp); err != nil {
+		return fmt.Errorf("remove the rest of an earlier attempt: %w", err)
+	}
+	return nil
 }
 
 func syncDir(dir string) error {
@@ -120,7 +149,7 @@ func writeFile(path string, content []byte) error {
 	return nil
 }
 
-func writeIdentity(dir string, id identityFile, key ed25519.PrivateKey, random io.Reader) error {
+func writeIdentity(dir string, id Identity, key ed25519.PrivateKey, random io.Reader) error {
 	id.Version = 1
 	b, err := json.MarshalIndent(id, "", "  ")
 	if err != nil {
@@ -144,7 +173,7 @@ func BelongsToShop(dir string) bool {
 }
 
 // readIdentity reads what writeIdentity wrote; ErrNoShop if the directory is empty or missing.
-func readIdentity(dir string) (id identityFile, key ed25519.PrivateKey, token string, err error) {
+func readIdentity(dir string) (id Identity, key ed25519.PrivateKey, token string, err error) {
 	b, err := os.ReadFile(filepath.Join(dir, fileIdentity))
 	if errors.Is(err, fs.ErrNotExist) {
 		if checkEmpty(dir) == nil {

@@ -27,10 +27,11 @@ import (
 // of the standard library is forbidden where it stands in the source; one of our own or of somebody else also when it
 // comes in through another package.
 
-// ban forbids an import. Except lists patterns that stay allowed.
+// ban forbids an import. Except lists patterns that stay allowed; direct lets it come in through another package.
 type ban struct {
 	path   string
 	except []string
+	direct bool
 	why    string
 }
 
@@ -38,11 +39,13 @@ func (b ban) forbids(pkg string) bool {
 	return matches(b.path, pkg) && !slices.ContainsFunc(b.except, func(p string) bool { return matches(p, pkg) })
 }
 
-// room is a package, or a pattern of packages that are one room.
+// room is a package, or a pattern of packages that are one room, less those that have a rule of their own.
 type room struct {
 	path   string
+	less   []string
 	never  []ban
 	clocks string // why its sources may not ask for the time or wait; empty if they may
+	watch  string // the file that may all the same
 }
 
 func join(parts ...[]ban) []ban {
@@ -75,11 +78,20 @@ var (
 	noSQL    = ban{path: "modernc.org/...", why: "SQLite lives in replication/store/sql, use the port"}
 	noGossip = ban{path: "github.com/hashicorp/...", why: "memberlist lives in replication/mesh, use the port"}
 	noMDNS   = ban{path: "github.com/grandcat/...", why: "mDNS lives in discovery/mdns"}
+	noPgx    = ban{path: "github.com/jackc/...", why: "PostgreSQL lives in cloudlink/database, take a transaction of it"}
+	noGoose  = ban{path: "github.com/pressly/...", why: "migrations live in cloudlink/database"}
+	noSocket = ban{path: "github.com/coder/...", direct: true, why: "WebSockets live in cloudlink/socket"}
 	noHuma   = ban{path: "github.com/danielgtaylor/...", why: "HTTP lives in node/api"}
 	noKong   = ban{path: "github.com/alecthomas/...", why: "the command line lives in cmd"}
 
-	noLibraries = []ban{noBadger, noSQL, noGossip, noMDNS, noHuma, noKong}
-	noNetwork   = []ban{
+	noLibraries = []ban{noBadger, noSQL, noPgx, noGoose, noGossip, noMDNS, noHuma, noKong}
+	// parts of the cloud reach the engines through the room of the database.
+	noEngines = []ban{
+		{path: noSQL.path, direct: true, why: "SQLite lives in cloudlink/database and replication/store/sql"},
+		{path: noPgx.path, direct: true, why: noPgx.why},
+		{path: noGoose.path, direct: true, why: noGoose.why},
+	}
+	noNetwork = []ban{
 		{path: "net/...", except: []string{"net/url"}, why: "bytes travel through the Link port only"},
 		{path: "crypto/tls", why: "bytes travel through the Link port only"},
 	}
@@ -108,6 +120,12 @@ var noTestCode = []ban{
 	{path: "~/replication/store/storetest/...", why: "only tests"},
 	{path: "~/discovery/netlab/...", why: "only tests"},
 	{path: "~/node/nodetest/...", why: "only tests"},
+	{path: "~/crdt/receipt/receipttest", why: "only tests"},
+	{path: "~/cloudlink/archive/archivetest", why: "only tests"},
+	{path: "~/node/backup/backuptest/...", why: "only tests"},
+	{path: "~/node/journal/tse/tsetest/...", why: "only tests"},
+	{path: "~/node/journal/rksv/rksvtest/...", why: "only tests"},
+	{path: "~/cloudlink/database/databasetest/...", why: "only tests"},
 	{path: "testing/...", why: "only tests"},
 	{path: "github.com/stretchr/...", why: "only tests"},
 	{path: "go.uber.org/goleak", why: "only tests"},
@@ -123,7 +141,15 @@ func document(path string) room {
 // adapter is a store behind the port; libraries lists what it may not use.
 func adapter(path string, libraries ...ban) room {
 	return room{path: path, never: join(above, noNetwork, noTestCode, libraries, []ban{
-		noGossip, noMDNS, noHuma, noKong, noMesh, noBusiness,
+		noPgx, noGoose, noGossip, noMDNS, noHuma, noKong, noMesh, noBusiness,
+	})}
+}
+
+// signer is a signing device of receipts: pure but for what is handed in; beside documents it knows the parts named.
+func signer(path string, parts ...string) room {
+	return room{path: path, clocks: pureClock, never: join(pure, noLibraries, noTestCode, []ban{
+		{path: "~/...", except: append([]string{"~/crdt", "~/crdt/codec", "~/crdt/document", "~/crdt/receipt"}, parts...),
+			why: "a signing device knows the documents of receipts and nothing else of ours"},
 	})}
 }
 
@@ -140,6 +166,7 @@ var rooms = []room{
 	document("~/crdt/shop"),
 	document("~/crdt/catalog"),
 	document("~/crdt/receipt"),
+	document("~/crdt/handover"),
 	{path: "~/crdt/crdttest", never: join(noLibraries, above, []ban{noRepl})},
 
 	{path: "~/replication", clocks: stepClock, never: join(above, noLibraries, noNetwork, noRealDisk, noTestCode, []ban{
@@ -154,13 +181,18 @@ var rooms = []room{
 	{path: "~/replication/wire", clocks: stepClock, never: join(above, noLibraries, noNetwork, noRealDisk, noTestCode, []ban{
 		noStores, noMesh, noBusiness,
 	})},
+	adapter("~/replication/lineage", noBadger, noSQL),
 	adapter("~/replication/store", noBadger, noSQL),
 	adapter("~/replication/store/rows", noBadger, noSQL),
 	adapter("~/replication/store/rows/datadir", noBadger, noSQL),
 	adapter("~/replication/store/memory", noBadger, noSQL),
 	adapter("~/replication/store/highwater", noBadger, noSQL),
+	{path: "~/replication/store/blockfile", clocks: pureClock, never: join(above, noRealDisk, noNetwork, noTestCode, []ban{
+		{path: "~/...", why: "it frames bytes and knows nothing of what they mean"},
+	})},
 	adapter("~/replication/store/badger", noSQL),
 	adapter("~/replication/store/sql", noBadger),
+	adapter("~/replication/store/sql/dialect", noBadger),
 	{path: "~/replication/store/storetest", never: join(above, noLibraries, []ban{noMesh})},
 	{path: "~/replication/mesh", never: join(above, noTestCode, []ban{
 		noBadger, noSQL, noMDNS, noHuma, noKong, noStores, noBusiness,
@@ -174,10 +206,24 @@ var rooms = []room{
 	{path: "~/discovery/mdns", never: join(finding, noTestCode)},
 	{path: "~/discovery/netlab", never: finding},
 
-	{path: "~/node", never: join(noTestCode, []ban{noCommand})},
+	{path: "~/node", clocks: "take it from the Environment, so that the simulator can", watch: "environment.go", never: join(noTestCode, []ban{noCommand})},
 	{path: "~/node/book", never: join(noTestCode, noParent, []ban{noCommand, noFinding, noMesh, noHuma})},
 	{path: "~/node/journal", never: join(noTestCode, noParent, noNetwork, []ban{noCommand, noFinding, noMesh, noHuma})},
+	signer("~/node/journal/tse", "~/node/journal/rksv/es256"),
+	signer("~/node/journal/rksv", "~/node/journal/rksv/es256"),
+	signer("~/node/journal/rksv/es256"),
+	{path: "~/node/journal/tse/tsetest", never: []ban{noCommand}},
+	{path: "~/node/journal/rksv/rksvtest", never: []ban{noCommand}},
+	{path: "~/node/backup", never: join(noTestCode, noParent, noNetwork, []ban{noCommand, noFinding, noMesh, noHuma, noKong, noBadger, noSQL, noGossip, noMDNS})},
+	{path: "~/node/backup/chain", clocks: pureClock, never: join(noTestCode, noParent, noNetwork, noRealDisk, noLibraries, []ban{noCommand, noFinding, noRepl})},
+	{path: "~/node/backup/found", never: join(noTestCode, noParent, noNetwork, []ban{noCommand, noFinding, noMesh, noHuma, noKong, noSQL, noGossip, noMDNS})},
+	{path: "~/node/backup/salvage", never: join(noTestCode, noParent, noNetwork, []ban{noCommand, noFinding, noMesh, noHuma, noKong, noSQL, noGossip, noMDNS, noBusiness})},
+	{path: "~/node/backup/backuptest", never: []ban{noCommand}},
 	{path: "~/node/pairing", never: join(noTestCode, noParent, []ban{noCommand, noHuma, noBadger, noSQL})},
+	{path: "~/node/terminal", never: join(pure, noLibraries, noTestCode, []ban{{path: "~/...", except: []string{"~/crdt", "~/crdt/codec"}, why: "a terminal knows the IDs of payments and nothing else of ours"}})},
+	{path: "~/node/terminal/simulated", clocks: stepClock, never: join(noLibraries, noTestCode, []ban{{path: "~/...", except: []string{"~/crdt", "~/crdt/codec", "~/node/terminal"}, why: "a device knows no till"}})},
+	{path: "~/node/printer", clocks: pureClock, never: join(noLibraries, noTestCode, noNetwork, []ban{{path: "~/...", except: []string{"~/crdt", "~/crdt/codec", "~/crdt/document", "~/crdt/receipt"}, why: "a printer knows documents and no till"}})},
+	{path: "~/node/verify", clocks: pureClock, never: join(noTestCode, noParent, noNetwork, []ban{noCommand, noFinding, noMesh, noHuma, noKong, noBadger, noSQL})},
 	{path: "~/node/api", never: join(noTestCode, []ban{noCommand, noKong})},
 	{path: "~/node/client", never: join(noTestCode, noParent, noLibraries, []ban{
 		noCommand, noFinding, noRepl, {path: "~/crdt/...", why: "a client knows HTTP and nothing of the till's inside"},
@@ -186,19 +232,84 @@ var rooms = []room{
 		noCommand, noFinding, noRepl, {path: "~/crdt/...", except: []string{"~/crdt", "~/crdt/codec"}, why: "the demo sees what any other program sees"},
 	})},
 	{path: "~/node/web", never: join(noTestCode, []ban{noCommand, noKong, noBadger, noSQL, noGossip, noMDNS})},
+	{path: "~/node/disk", never: join(noTestCode, noParent, noLibraries, noNetwork, []ban{
+		noCommand, noFinding, noRepl, {path: "~/crdt/...", why: "a disk knows no documents"},
+	})},
+	{path: "~/node/clock", clocks: stepClock, never: join(pure, noLibraries, noTestCode, []ban{
+		{path: "~/...", except: []string{"~/crdt", "~/crdt/codec"}, why: "it knows stamps and the IDs of tills"},
+	})},
 	{path: "~/node/health", never: join(noTestCode, noParent, []ban{noCommand, noKong})},
 	{path: "~/node/nodetest/...", never: []ban{noCommand}},
 
-	{path: "~/cloudlink/...", never: join(noTestCode, []ban{
+	cloudRule("~/cloudlink/election"),
+	cloudRule("~/cloudlink/greeting"),
+	cloudRule("~/cloudlink/lease"),
+	{path: "~/cloudlink/socket", never: join(noLibraries, noTestCode, []ban{{path: "~/...", why: "it carries bytes and knows nothing of what they mean"}})},
+	cloudEnd("~/cloudlink", "~/cloudlink/election", "~/cloudlink/lease"),
+	cloudEnd("~/cloudlink/accept"),
+	{path: "~/crdt/receipt/verify", clocks: pureClock, never: join(pure, noLibraries, noTestCode, []ban{
+		{path: "~/...", except: []string{"~/crdt", "~/crdt/codec", "~/crdt/document", "~/crdt/receipt"}, why: "it knows the documents of receipts and nothing else of ours"},
+	})},
+	{path: "~/crdt/receipt/loss", clocks: pureClock, never: join(pure, noLibraries, noTestCode, []ban{
+		{path: "~/...", except: []string{"~/crdt", "~/crdt/codec", "~/crdt/document", "~/crdt/receipt", "~/crdt/receipt/verify"}, why: "tills and the cloud use it: documents are handed to it"},
+	})},
+	{path: "~/crdt/receipt/receipttest", never: join(noLibraries, above, []ban{noRepl})},
+	{path: "~/cloudlink/archive", clocks: pureClock, never: join(pure, noLibraries, noTestCode, []ban{
+		noSocket, {path: "~/...", except: []string{"~/crdt", "~/crdt/codec", "~/crdt/document", "~/crdt/receipt"}, why: "tills use it too: it knows documents, and no database"},
+	})},
+	{path: "~/cloudlink/archive/completeness", clocks: pureClock, never: join(pure, noLibraries, noTestCode, []ban{
+		noSocket, {path: "~/...", except: []string{"~/crdt", "~/crdt/codec", "~/crdt/document", "~/crdt/receipt", "~/crdt/receipt/verify"}, why: "documents are handed to it"},
+	})},
+	{path: "~/cloudlink/archive/archivetest", never: []ban{noCommand, noNode}},
+	{path: "~/cloudlink/...", less: cloudParts, never: join(noTestCode, noEngines, []ban{
+		noSocket,
 		noCommand, noFinding, noBadger, noGossip, noMDNS,
 		{path: "~/node/...", why: "the node composes the cloud link, not the other way round"},
 	})},
+	{path: "~/cloudlink/httpapi", never: join(noTestCode, noEngines, []ban{
+		noSocket, noGossip, noMDNS, noKong, {path: "~/...", why: "the till's API uses it like the cloud's: it knows HTTP, and nothing of ours"},
+	})},
+	{path: "~/cloudlink/httpapi/goods", clocks: pureClock, never: join(noTestCode, noEngines, []ban{
+		noSocket, noGossip, noMDNS, noKong, {path: "~/...", except: []string{"~/crdt", "~/crdt/codec", "~/crdt/document", "~/crdt/catalog", "~/cloudlink/httpapi"}, why: "it shows articles, whoever keeps them"},
+	})},
+	{path: "~/cloudlink/database", never: join(noTestCode, []ban{
+		noCommand, noNode, noFinding, noMesh, noBadger, noGossip, noMDNS, noHuma, noKong, noBusiness,
+		{path: "~/cloudlink/...", except: []string{"~/cloudlink/database"}, why: "the database does not know what the cloud keeps in it"},
+		{path: "net/...", except: []string{"net/url"}, why: "the drivers reach the database"},
+	})},
+	{path: "~/cloudlink/database/backup", clocks: "the caller says when a backup is made", never: join(noTestCode, noNetwork, noEngines, []ban{
+		noCommand, noNode, noFinding, noMesh, noBadger, noGossip, noMDNS, noHuma, noKong, noBusiness,
+		{path: "~/cloudlink/...", except: []string{"~/cloudlink/database", "~/cloudlink/database/backup"}, why: "it copies rows and does not know what they mean"},
+	})},
+	{path: "~/cloudlink/database/databasetest", never: []ban{noCommand, noNode}},
 
-	{path: "~/cmd/till", never: noTestCode},
+	{path: "~/cmd/till", never: join(noTestCode, []ban{noPgx, noGoose})},
 	{path: "~/cmd/cloud", never: join(noTestCode, []ban{
 		noBadger, noGossip, noMDNS,
 		{path: "~/node/...", why: "the cloud is no till"},
 	})},
+}
+
+// cloudParts are the rooms of cloudlink that have a rule of their own.
+var cloudParts = []string{
+	"~/cloudlink", "~/cloudlink/election", "~/cloudlink/greeting", "~/cloudlink/lease", "~/cloudlink/socket", "~/cloudlink/accept", "~/cloudlink/httpapi/...",
+	"~/cloudlink/database/...", "~/cloudlink/archive", "~/cloudlink/archive/completeness", "~/cloudlink/archive/archivetest",
+}
+
+// cloudRule is a rule between tills and the cloud: pure, so that the simulator can play it.
+func cloudRule(path string) room {
+	return room{path: path, clocks: stepClock, never: join(pure, noLibraries, noTestCode, []ban{
+		noSocket, {path: "~/...", except: []string{"~/crdt", "~/crdt/codec"}, why: "it knows the IDs of tills and shops and nothing else of ours"},
+	})}
+}
+
+// cloudEnd is an end of the uplink; beside greeting, socket and the engine that it hands connections to it knows the parts named.
+func cloudEnd(path string, parts ...string) room {
+	return room{path: path, never: join(noLibraries, noTestCode, []ban{
+		noSocket, {path: "~/...", except: append([]string{
+			"~/crdt", "~/crdt/codec", "~/crdt/document", "~/crdt/shop", "~/replication", "~/replication/wire", "~/replication/engine", "~/cloudlink/greeting", "~/cloudlink/socket",
+		}, parts...), why: "an uplink carries what the engine says, and knows no document and no store"},
+	})}
 }
 
 // noParent: a part of the node is handed what it needs, never the node.
@@ -234,6 +345,9 @@ func TestArrowsAreSeen(t *testing.T) {
 			{path: "~/...", except: []string{"~/b"}, why: "knows b only"},
 			{path: "example.com/db/...", why: "no database"},
 		}},
+		{path: "~/l/...", less: []string{"~/l/own/..."}, never: []ban{{path: "example.com/db/...", direct: true, why: "only through another"}}},
+		{path: "~/l/own"},
+		{path: "~/w", clocks: "no clock", watch: "watch.go"},
 		{path: "~/b/..."}, {path: "~/c"}, {path: "~/c/..."}, {path: "~/node"}, {path: "~/cmd/x"},
 	}
 	tests := []struct {
@@ -258,8 +372,13 @@ func TestArrowsAreSeen(t *testing.T) {
 		{"only the first on a way is told", map[string]source{"~/a": {imports: []string{"~/c"}}},
 			map[string][]string{"~/a": {"~/c"}, "~/c": {"~/b", "~/d"}}, "~/a imports ~/c: knows b only"},
 		{"a clock", map[string]source{"~/a": {clocks: []string{"a.go:3 time.Now"}}}, nil, "~/a uses a.go:3 time.Now: no clock"},
+		{"the file that may", map[string]source{"~/w": {clocks: []string{"../w/watch.go:3 time.Now", "../w/other.go:1 time.Now"}}}, nil, "~/w uses ../w/other.go:1 time.Now: no clock"},
 		{"a room without a rule", map[string]source{"~/new": {}}, nil, "~/new is a room without a rule"},
 		{"two rules", map[string]source{"~/c": {}}, nil, "~/c has more than one rule"},
+		{"direct", map[string]source{"~/l": {imports: []string{"example.com/db/v2"}}}, nil, "~/l imports example.com/db/v2: only through another"},
+		{"through another where only direct is forbidden", map[string]source{"~/l": {imports: []string{"~/l/own"}}, "~/l/own": {imports: []string{"example.com/db"}}},
+			map[string][]string{"~/l": {"~/l/own"}, "~/l/own": {"example.com/db"}}, ""},
+		{"a rule of its own leaves no gap", map[string]source{"~/l/own/deep": {}}, nil, "~/l/own/deep is a room without a rule"},
 		{"node from a test elsewhere", map[string]source{"~/b": {testImports: []string{"~/node"}}}, nil,
 			"a test of ~/b imports ~/node"},
 		{"node from cmd", map[string]source{"~/cmd/x": {imports: []string{"~/node"}, testImports: []string{"~/node"}}}, nil, ""},
@@ -451,7 +570,7 @@ func violations(rules []room, tree map[string]source, deps map[string][]string) 
 		}
 		var mine []room
 		for _, r := range rules {
-			if matches(r.path, pkg) {
+			if matches(r.path, pkg) && !slices.ContainsFunc(r.less, func(p string) bool { return matches(p, pkg) }) {
 				mine = append(mine, r)
 			}
 		}
@@ -473,6 +592,9 @@ func broken(r room, pkg string, s source, deps map[string][]string) []string {
 	var found []string
 	if r.clocks != "" {
 		for _, use := range s.clocks {
+			if file, _, _ := strings.Cut(use, ":"); r.watch != "" && path.Base(file) == r.watch {
+				continue
+			}
 			found = append(found, fmt.Sprintf("%s uses %s: %s", pkg, use, r.clocks))
 		}
 	}
@@ -487,7 +609,7 @@ func broken(r room, pkg string, s source, deps map[string][]string) []string {
 			continue
 		}
 		for _, b := range r.never {
-			if b.forbids(imported) {
+			if b.forbids(imported) && (direct[imported] || !b.direct) {
 				why[imported] = b.why
 				break
 			}

@@ -11,19 +11,25 @@ import (
 type Event struct {
 	ID   uint64
 	At   time.Time
-	What string // article, group, tax, settings, tab, receipt, mesh
+	What string // article, group, tax, settings, tab, presence, payment, receipt, closing, day, case, mesh, pairing, signing, backup, cloud
 
 	Object string // ID of the article, group, tax, tab or receipt
 	Change string // tab: opened, line, void, discount, payment, claim, closed, moved, renamed
 	Line   string // tab: the line
 	Number string // receipt
+	Tab    string // payment: for which it is
 	Till   string // who wrote it
+
+	Copies  int    // receipt: on how many tills it is known to be, this one included; 0: it is not about that
+	Release string // receipt: whether it may be printed, if that changed
 }
 
 const eventsKept = 8192
 
 // Events keeps the last events and wakes those who wait for more.
 type Events struct {
+	now func() time.Time
+
 	mu     sync.Mutex
 	ring   []Event
 	next   uint64 // ID of the next event
@@ -32,16 +38,16 @@ type Events struct {
 	closed bool
 }
 
-func newEvents(boot uint32) *Events {
+func newEvents(boot uint32, now func() time.Time) *Events {
 	first := uint64(boot)<<32 + 1
-	return &Events{ring: make([]Event, eventsKept), next: first, first: first, more: make(chan struct{})}
+	return &Events{now: now, ring: make([]Event, eventsKept), next: first, first: first, more: make(chan struct{})}
 }
 
 func (e *Events) post(list ...Event) {
 	if len(list) == 0 {
 		return
 	}
-	now := time.Now()
+	now := e.now()
 	e.mu.Lock()
 	for _, ev := range list {
 		ev.ID, ev.At = e.next, now

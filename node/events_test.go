@@ -4,12 +4,13 @@ import (
 	"context"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
 
 func TestEventsAreToldInOrderAndResumed(t *testing.T) {
-	e := newEvents(3)
+	e := newEvents(3, time.Now)
 	start := e.Last()
 	e.post(Event{What: "tab", Object: "a"}, Event{What: "tab", Object: "b"})
 	list, known, ok := e.After(t.Context(), start)
@@ -22,7 +23,7 @@ func TestEventsAreToldInOrderAndResumed(t *testing.T) {
 }
 
 func TestEventsWaitForMore(t *testing.T) {
-	e := newEvents(3)
+	e := newEvents(3, time.Now)
 	got, last := make(chan string), e.Last()
 	go func() {
 		list, _, _ := e.After(context.Background(), last)
@@ -42,7 +43,7 @@ func TestEventsWaitForMore(t *testing.T) {
 }
 
 func TestAGapInEventsIsSaid(t *testing.T) {
-	e := newEvents(3)
+	e := newEvents(3, time.Now)
 	start := e.Last()
 	for i := range eventsKept + 10 {
 		e.post(Event{What: "tab", Object: fmt.Sprint(i)})
@@ -50,7 +51,7 @@ func TestAGapInEventsIsSaid(t *testing.T) {
 	_, known, ok := e.After(t.Context(), start)
 	require.True(t, ok)
 	require.False(t, known, "the first ones are gone")
-	_, known, _ = newEvents(4).After(t.Context(), e.Last())
+	_, known, _ = newEvents(4, time.Now).After(t.Context(), e.Last())
 	require.False(t, known, "an ID of another start")
 	list, known, _ := e.After(t.Context(), e.Last()-1)
 	require.True(t, known)

@@ -3,25 +3,18 @@ package node
 import (
 	"context"
 	"crypto/ed25519"
-	"crypto/rand"
 	"encoding/hex"
-	"errors"
 	"fmt"
-	"log/slog"
-	"path/filepath"
-	"time"
 
 	"github.com/tillmesh/tillmesh/crdt"
 	"github.com/tillmesh/tillmesh/crdt/shop"
-	"github.com/tillmesh/tillmesh/replication"
-	"github.com/tillmesh/tillmesh/replication/store"
-	"github.com/tillmesh/tillmesh/replication/store/badger"
-	"github.com/tillmesh/tillmesh/replication/store/highwater"
 )
 
 // FoundOptions say what shop to found. Empty fields have the defaults of the command: DE, EUR, full mode.
 type FoundOptions struct {
 	Data, Shop, Name, Country, Currency, Mode string
+	StateDir                                  string // see [Options]
+	Environment
 }
 
 // Founded says what was made.
@@ -36,21 +29,28 @@ func Found(ctx context.Context, o FoundOptions) (Founded, error) {
 	if err := checkEmpty(o.Data); err != nil {
 		return Founded{}, err
 	}
-	public, key, err := ed25519.GenerateKey(rand.Reader)
+	o.Environment = o.Environment.orReal()
+	n, err := NewShop(o, o.deviceKey())
 	if err != nil {
-		return Founded{}, fmt.Errorf("make device key: %w", err)
+		return Founded{}, err
 	}
-	now := time.Now()
+	if err := build(o.Data, func(tmp string) error { return n.writeTo(ctx, tmp, home{o.Data, o.StateDir}, o.Environment) }); err != nil {
+		return Founded{}, fmt.Errorf("found shop: %w", err)
+	}
+	return Founded{Shop: n.Identity.Shop, Till: n.Identity.Till, Prefix: n.Identity.Prefix}, nil
+}
+
+// NewShop returns the till with this device key as the first one of a new shop. Data of the options does not matter.
+func NewShop(o FoundOptions, key ed25519.PrivateKey) (Newcomer, error) {
+	o.Environment = o.Environment.orReal()
 	var nonce [shop.NonceSize]byte
 	var shopKey [32]byte
 	var replica crdt.ReplicaID
-	_, _ = rand.Read(nonce[:])
-	_, _ = rand.Read(shopKey[:])
-	_, _ = rand.Read(replica[:])
-	admission, shopID := shop.Found(public, nonce, o.Name, now.UnixMilli())
-	till := admission.Till()
-	out := Founded{Shop: shopID, Till: till, Prefix: admission.Prefix}
-
+	o.draw(nonce[:])
+	o.draw(shopKey[:])
+	o.draw(replica[:])
+	now := o.Now().UnixMilli()
+	admission, shopID := shop.Found(key.Public().(ed25519.PublicKey), nonce, o.Name, now)
 	country, currency := or(o.Country, shop.DefaultCountry), or(o.Currency, shop.DefaultCurrency)
 	settings, err := shop.EditSettings(nil, shop.SettingsEdit{
 		Business: &shop.Business{Name: o.Shop, Country: country},
@@ -58,26 +58,27 @@ func Found(ctx context.Context, o FoundOptions) (Founded, error) {
 		Shop:     &shop.Shop{Name: o.Shop},
 	})
 	if err != nil {
-		return Founded{}, fmt.Errorf("found shop: %w", err)
+		return Newcomer{}, fmt.Errorf("found shop: %w", err)
 	}
 	member, err := admission.Sign(shopID, key)
 	if err != nil {
-		return Founded{}, fmt.Errorf("found shop: %w", err)
+		return Newcomer{}, fmt.Errorf("found shop: %w", err)
 	}
-	own, err := ownPieces(shopID, key, replica, admission.Prefix, o.Name, o.Mode, now)
+	n := Newcomer{Key: key, Identity: Identity{
+		Shop: shopID, Till: admission.Till(), Prefix: admission.Prefix, ShopKey: hex.EncodeToString(shopKey[:]),
+		Mode: or(o.Mode, string(shop.DefaultMode)), Replica: replica,
+	}}
+	own, err := ownPieces(n.Identity, key, o.Name, now)
 	if err != nil {
-		return Founded{}, fmt.Errorf("found shop: %w", err)
+		return Newcomer{}, fmt.Errorf("found shop: %w", err)
 	}
-	id := identityFile{Shop: shopID, Till: till, Prefix: admission.Prefix, ShopKey: hex.EncodeToString(shopKey[:]),
-		Mode: or(o.Mode, string(shop.DefaultMode)), Replica: replica}
-	err = build(o.Data, func(tmp string) error {
-		pieces := append(append([]crdt.Piece{member}, own...), settings...)
-		return firstStore(ctx, tmp, id, key, nil, pieces, now)
-	})
+	secret, recovery, err := o.founderKey(shopID, key, now)
 	if err != nil {
-		return Founded{}, fmt.Errorf("found shop: %w", err)
+		return Newcomer{}, fmt.Errorf("found shop: %w", err)
 	}
-	return out, nil
+	n.Founder = secret
+	n.Own = append(append([]crdt.Piece{member, recovery}, own...), settings...)
+	return n, nil
 }
 
 func or(s, byDefault string) string {
@@ -85,68 +86,4 @@ func or(s, byDefault string) string {
 		return byDefault
 	}
 	return s
-}
-
-// ownPieces are what every till says of itself in its first commit: its lineage, name and mode.
-func ownPieces(shopID crdt.ShopID, key ed25519.PrivateKey, replica crdt.ReplicaID, prefix, name, mode string, now time.Time) ([]crdt.Piece, error) {
-	till := crdt.TillIDOf(key.Public().(ed25519.PublicKey))
-	lineage, err := shop.Lineage{Till: till, Replica: replica, Prefix: prefix, MS: now.UnixMilli()}.Sign(shopID, key)
-	if err != nil {
-		return nil, err
-	}
-	m := shop.Mode(or(mode, string(shop.DefaultMode)))
-	if !m.Known() {
-		return nil, fmt.Errorf("mode %q: %w", mode, shop.ErrInvalid)
-	}
-	self, err := shop.EditTill(till, nil, shop.TillEdit{Name: &name, Mode: &m})
-	if err != nil {
-		return nil, err
-	}
-	return append([]crdt.Piece{lineage}, self...), nil
-}
-
-// firstStore fills a new data directory: the store with what was received and the till's own first commit, the
-// high-water record, the keys and last the identity.
-func firstStore(ctx context.Context, dir string, id identityFile, key ed25519.PrivateKey, received []*crdt.Commit,
-	own []crdt.Piece, now time.Time,
-) (err error) {
-	engine, _, err := badger.Open(badger.Options{Dir: filepath.Join(dir, dirStore), Log: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, engine.Close()) }()
-	st, err := store.Open(ctx, engine)
-	if err != nil {
-		return err
-	}
-	if err := st.SetIdentity(ctx, store.Identity{Shop: id.Shop, Till: id.Till, Replica: id.Replica}); err != nil {
-		return err
-	}
-	boot, err := st.NextBoot(ctx, now.Unix())
-	if err != nil {
-		return err
-	}
-	ops := make([]replication.Op, 0, len(received)+1)
-	for _, c := range received {
-		ops = append(ops, replication.Op{Commit: c})
-	}
-	commit := &crdt.Commit{
-		Scope: crdt.Shop, Dot: crdt.Dot{Replica: id.Replica, Seq: crdt.NewSeq(boot, 1)},
-		Stamp: crdt.Stamp{Trusted: true, MS: now.UnixMilli()}, WallMS: now.UnixMilli(), Schema: shop.Schema, Pieces: own,
-	}
-	if err := commit.Seal(); err != nil {
-		return err
-	}
-	ops = append(ops, replication.Op{Commit: commit, Own: true})
-	if _, err := st.Apply(ctx, ops); err != nil {
-		return err
-	}
-	water, err := highwater.Create(filepath.Join(dir, fileHighWater), store.Record{Replica: id.Replica, Boot: boot}.Encode())
-	if err != nil {
-		return err
-	}
-	if err := water.Close(); err != nil {
-		return err
-	}
-	return writeIdentity(dir, id, key, rand.Reader)
 }

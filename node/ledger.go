@@ -17,12 +17,13 @@ const rememberedDays = 3
 // loadBook reads the open sales, and the receipts of the last business days.
 func (t *Till) loadBook(ctx context.Context) error {
 	t.book = book.New()
-	today, _, err := t.today(ctx, time.Now())
+	t.tabs.end = t.book.End
+	today, _, err := t.today(ctx, t.clock.Now())
 	if err != nil {
 		return err
 	}
 	t.book.SetDay(today)
-	for _, typ := range []string{receipt.TypeTab, receipt.TypeLine, receipt.TypeVoid, receipt.TypeDiscount, receipt.TypePayment} {
+	for _, typ := range []string{receipt.TypeTab, receipt.TypeLine, receipt.TypeVoid, receipt.TypeDiscount, receipt.TypePayment, receipt.TypeOrder} {
 		if err := t.loadOpen(ctx, typ); err != nil {
 			return fmt.Errorf("read open sales: %w", err)
 		}
@@ -36,6 +37,15 @@ func (t *Till) loadBook(ctx context.Context) error {
 		if err := t.loadSettled(ctx, key, first); err != nil {
 			return fmt.Errorf("read receipts of %s: %w", key.series, err)
 		}
+	}
+	if err := t.loadDoubles(ctx); err != nil {
+		return fmt.Errorf("read what was settled twice: %w", err)
+	}
+	if err := t.loadOvers(ctx); err != nil {
+		return err
+	}
+	if err := t.loadDecisions(ctx); err != nil {
+		return err
 	}
 	return nil
 }

@@ -7,20 +7,21 @@ import (
 	"slices"
 	"time"
 
-	"github.com/tillmesh/tillmesh/crdt"
 	"github.com/tillmesh/tillmesh/discovery"
 	"github.com/tillmesh/tillmesh/replication/engine"
 	"github.com/tillmesh/tillmesh/replication/mesh"
 )
 
 // serveLink speaks the protocol on a link and remembers where it led.
-func (t *Till) serveLink(ctx context.Context, l *mesh.Link) error {
+func (m *Machine) serveLink(ctx context.Context, l *mesh.Link) (err error) {
 	if l.Dialled() {
 		if a, err := netip.ParseAddrPort(l.RemoteAddr().String()); err == nil {
-			t.remembered.Success(l.Peer(), netip.AddrPortFrom(a.Addr().Unmap(), a.Port()), time.Now())
+			m.remembered.Success(l.Peer(), netip.AddrPortFrom(a.Addr().Unmap(), a.Port()), m.env.Now())
 		}
 	}
-	return t.engine.Serve(ctx, engine.Conn{
+	down := m.noteLink(l)
+	defer func() { down(err) }()
+	return m.engine.Serve(ctx, engine.Conn{
 		ReadWriteCloser: l, Peer: l.Peer(), WriteDeadline: l.SetWriteDeadline,
 		Compress: func() bool { return slow(l.WriteRate()) },
 	})
@@ -31,45 +32,49 @@ func (t *Till) serveLink(ctx context.Context, l *mesh.Link) error {
 func slow(bytesPerSecond int64) bool { return bytesPerSecond < 100e6 }
 
 // discover feeds the table with what a finder finds until ctx is done.
-func (t *Till) discover(ctx context.Context, f discovery.Finder) {
+func (m *Machine) discover(ctx context.Context, f discovery.Finder) {
 	for c := range f.Watch(ctx) {
-		if !c.Shop.IsZero() && c.Shop != t.id.Shop {
+		now := m.env.Now()
+		if !c.Shop.IsZero() && c.Shop != m.id.Shop {
+			m.others.hear(c.Shop, now)
 			continue
 		}
-		if t.table.Add(c, time.Now()) {
-			t.wake()
+		m.heard(c, now)
+		if m.table.Add(c, m.env.Now()) {
+			m.wake()
 		}
 	}
 }
 
-func (t *Till) wake() {
-	t.links.Wake()
-	t.gossip.Wake()
+func (m *Machine) wake() {
+	m.links.Wake()
+	m.gossip.Wake()
 }
 
 // membersChanged takes what gossip knows: addresses to link to, and that links may be tried at once.
-func (t *Till) membersChanged(members []mesh.Member) {
-	now := time.Now()
-	for _, m := range members {
-		t.table.Add(discovery.Candidate{Till: m.Till, Shop: t.id.Shop, Addrs: []netip.AddrPort{m.LinkAddr()},
+func (m *Machine) membersChanged(members []mesh.Member) {
+	now := m.env.Now()
+	for _, other := range members {
+		m.table.Add(discovery.Candidate{Till: other.Till, Shop: m.id.Shop, Addrs: []netip.AddrPort{other.LinkAddr()},
 			Source: discovery.SourceGossip, SeenAt: now}, now)
 	}
-	t.links.Wake()
-	t.events.post(Event{What: "mesh"})
+	m.links.Wake()
+	m.alive(members)
+	m.events.post(Event{What: "mesh"})
 }
 
 // candidates returns where other tills of the shop may be, best address first.
-func (t *Till) candidates() []discovery.Peer {
-	peers := t.table.Peers(t.localPrefixes())
+func (m *Machine) candidates() []discovery.Peer {
+	peers := m.table.Peers(m.localPrefixes())
 	return slices.DeleteFunc(peers, func(p discovery.Peer) bool {
-		return !p.Shop.IsZero() && p.Shop != t.id.Shop || !p.Till.IsZero() && !t.roster.active(p.Till)
+		return !p.Shop.IsZero() && p.Shop != m.id.Shop || !p.Till.IsZero() && !m.roster.active(p.Till)
 	})
 }
 
-func (t *Till) linkTargets() []mesh.Target { return targets(t.candidates(), 0) }
+func (m *Machine) linkTargets() []mesh.Target { return targets(m.candidates(), 0) }
 
 // gossipTargets are the same places one port higher.
-func (t *Till) gossipTargets() []mesh.Target { return targets(t.candidates(), 1) }
+func (m *Machine) gossipTargets() []mesh.Target { return targets(m.candidates(), 1) }
 
 func targets(peers []discovery.Peer, offset uint16) []mesh.Target {
 	out := make([]mesh.Target, 0, len(peers))
@@ -84,17 +89,17 @@ func targets(peers []discovery.Peer, offset uint16) []mesh.Target {
 }
 
 // localPrefixes returns the networks this machine is in, looked up at most every 5 s.
-func (t *Till) localPrefixes() []netip.Prefix {
-	now := time.Now()
-	if p := t.prefixes.Load(); p != nil && now.Sub(p.at) < 5*time.Second {
+func (m *Machine) localPrefixes() []netip.Prefix {
+	now := m.env.Steady()
+	if p := m.prefixes.Load(); p != nil && now-p.at < 5*time.Second {
 		return p.prefixes
 	}
 	list, err := discovery.SystemInterfaces()
 	if err != nil {
-		t.log.Warn("network interfaces cannot be listed", "error", err)
+		m.log.Warn("network interfaces cannot be listed", "error", err)
 	}
 	p := &localNet{now, discovery.LocalPrefixes(list)}
-	t.prefixes.Store(p)
+	m.prefixes.Store(p)
 	return p.prefixes
 }
 
@@ -115,15 +120,7 @@ func ifaceAddr(name string) netip.Addr {
 	return netip.Addr{}
 }
 
-// asked answers questions of other tills.
-func (t *Till) asked(ctx context.Context, till crdt.TillID, topic string, body []byte) ([]byte, bool) {
-	switch topic {
-	case topicClaim:
-		return t.askedForClaim(ctx, till, body)
-	case topicClock:
-		return time.Now().AppendFormat(nil, time.RFC3339Nano), true
-	}
-	return []byte("this till does not know the question " + topic), false
+type localNet struct {
+	at       time.Duration // Steady when it was looked up
+	prefixes []netip.Prefix
 }
-
-const topicClock = "clock"

@@ -26,7 +26,8 @@ type seriesKey struct {
 	series string
 }
 
-// heads knows the highest number of each series in the store. The first eight bytes of a receipt's ID name its series.
+// heads knows the highest number of each series in the store, of receipts and of closings. The first eight bytes of such an
+// ID name its series.
 type heads struct {
 	mu   sync.Mutex
 	last map[[8]byte]uint64
@@ -35,12 +36,15 @@ type heads struct {
 func (h *heads) apply(c *crdt.Commit) {
 	for i := range c.Pieces {
 		p := &c.Pieces[i]
-		if p.Kind != crdt.KindItem || p.Type != receipt.TypeReceipt {
+		if p.Kind != crdt.KindItem || p.Type != receipt.TypeReceipt && p.Type != receipt.TypeClosing {
 			continue
 		}
 		h.mu.Lock()
 		series := [8]byte(p.Object[:8])
-		h.last[series] = max(h.last[series], binary.BigEndian.Uint64(p.Object[8:]))
+		// Of closings nobody looks up the last one at the start: what arrives says nothing of those before.
+		if last, known := h.last[series]; known || p.Type == receipt.TypeReceipt {
+			h.last[series] = max(last, binary.BigEndian.Uint64(p.Object[8:]))
+		}
 		h.mu.Unlock()
 	}
 }
@@ -48,7 +52,14 @@ func (h *heads) apply(c *crdt.Commit) {
 // lastNumber returns the highest number of a series that the store holds, 0 if it holds none. What is not known from
 // what arrived since the start is looked up in a few steps, whatever the number of receipts.
 func (t *Till) lastNumber(ctx context.Context, key seriesKey) (uint64, error) {
-	first, _ := receipt.SeriesRange(t.id.Shop, key.till, key.series)
+	return t.lastOf(ctx, receipt.TypeReceipt, func(n uint64) crdt.ObjectID {
+		return receipt.ReceiptID(t.id.Shop, key.till, key.series, int64(n))
+	})
+}
+
+// lastOf returns the highest number of documents of a type whose IDs are a series and their number.
+func (t *Till) lastOf(ctx context.Context, typ string, idOf func(n uint64) crdt.ObjectID) (uint64, error) {
+	first := idOf(1)
 	series := [8]byte(first[:8])
 	t.heads.mu.Lock()
 	last, known := t.heads.last[series]
@@ -57,8 +68,7 @@ func (t *Till) lastNumber(ctx context.Context, key seriesKey) (uint64, error) {
 		return last, nil
 	}
 	has := func(n uint64) (uint64, error) {
-		id := receipt.ReceiptID(t.id.Shop, key.till, key.series, int64(n))
-		list, err := t.store.Objects(ctx, crdt.Sales, receipt.TypeReceipt, id, 1)
+		list, err := t.store.Objects(ctx, crdt.Sales, typ, idOf(n), 1)
 		if err != nil || len(list) == 0 || [8]byte(list[0].ID[:8]) != series {
 			return 0, err
 		}
@@ -119,7 +129,7 @@ func (t *Till) loadSeries(ctx context.Context) error {
 		}
 	}
 	t.series = journal.New(prefix, head, func(l replication.Local) (func(context.Context) (*crdt.Commit, error), error) {
-		return t.engine.Submit(l)
+		return t.submit(l)
 	})
 	return nil
 }
@@ -164,12 +174,13 @@ func (t *Till) fill(ctx context.Context, r *run) error {
 		series, _ := receipt.SeriesRange(t.id.Shop, r.key.till, r.key.series)
 		refs := make([]crdt.Ref, 0, len(list))
 		ids := make([]crdt.ObjectID, 0, len(list))
+		dots := make([][]crdt.Dot, 0, len(list))
 		for _, f := range list {
 			n := uint64(receipt.NumberOf(f.ID))
 			if [8]byte(f.ID[:8]) != [8]byte(series[:8]) || n > r.next {
 				break
 			}
-			refs, ids = append(refs, f.Object.Items[0].Ref), append(ids, f.ID)
+			refs, ids, dots = append(refs, f.Object.Items[0].Ref), append(ids, f.ID), append(dots, dotsOf(f.Object.Items))
 		}
 		pieces, err := t.store.Pieces(ctx, crdt.Sales, refs)
 		if err != nil {
@@ -183,6 +194,7 @@ func (t *Till) fill(ctx context.Context, r *run) error {
 			if err != nil {
 				return err
 			}
+			s.Copies, s.Archived, s.Waiting = t.holders(dots[i]...), t.archivedOf(ids[i], dots[i]), t.isWaiting(ids[i])
 			r.held = append(r.held, s)
 		}
 		r.next = from - 1
@@ -213,6 +225,7 @@ func (t *Till) Receipts(ctx context.Context, f ReceiptFilter, after string, limi
 	if i := strings.LastIndexByte(f.Text, '-'); i > 0 && after == "" {
 		if r, err := t.Receipt(ctx, f.Text); err == nil {
 			s, err := summary(r.ID, receipt.Receipt{Signed: r.Signed, Series: r.Parsed.Series, Number: r.Parsed.Number, BusinessDay: r.Parsed.BusinessDay}.Bytes())
+			s.Revoked, s.Copies, s.Archived, s.Waiting = r.Revoked, r.Copies, r.Archived, r.Release != nil && r.Release.State == Waiting
 			return []ReceiptSummary{s}, "", err
 		}
 	}
@@ -250,6 +263,7 @@ func (t *Till) Receipts(ctx context.Context, f ReceiptFilter, after string, limi
 		if len(list) == limit {
 			return list, cursor(runs), nil
 		}
+		s.Revoked = t.revokedSince(s.Till)
 		best.held = best.held[1:]
 		if f.From != "" && s.Day < f.From {
 			best.next, best.held = 0, nil // numbers rise with time: nothing newer follows
@@ -308,6 +322,12 @@ func (t *Till) Receipt(ctx context.Context, idOrNumber string) (Receipt, error) 
 	} else if i := strings.LastIndexByte(idOrNumber, '-'); i > 0 {
 		n, err := strconv.ParseInt(idOrNumber[i+1:], 10, 64)
 		for _, key := range t.allSeries() {
+			if err == nil && n == 0 && key.series == idOrNumber[:i] {
+				r, err := t.opened(ctx, receipt.OpeningID(t.id.Shop, key.till, key.series))
+				if !errors.Is(err, ErrNotFound) {
+					return r, err
+				}
+			}
 			if err == nil && n > 0 && key.series == idOrNumber[:i] {
 				ids = append(ids, receipt.ReceiptID(t.id.Shop, key.till, key.series, n))
 			}
@@ -344,7 +364,7 @@ func (t *Till) receipt(ctx context.Context, id crdt.ObjectID) (Receipt, error) {
 	}
 	r := Receipt{
 		ID: id, Number: item.NumberText(), Document: item.Document, Hash: receipt.Hash(item.Document), Signed: item.Signed, Here: true,
-		Copies: t.engine.Holders(crdt.Sales, ref.Origin.Dot), Alarm: obj.Alarm(),
+		Copies: t.holders(dotsOf(obj.Items)...), Archived: t.archivedOf(id, dotsOf(obj.Items)), Alarm: obj.Alarm(),
 	}
 	// A signature that does not hold is shown, not hidden: the document is still what was stored.
 	parsed, verifyErr := item.Verify(id)
@@ -354,6 +374,11 @@ func (t *Till) receipt(ctx context.Context, id crdt.ObjectID) (Receipt, error) {
 		}
 	}
 	r.Parsed, r.Till = parsed, parsed.Till.ID
+	r.Revoked = t.revokedSince(r.Till)
+	if r.Release, err = t.releaseOf(ctx, id, r.Till, 1+len(r.Copies)); err != nil {
+		return r, err
+	}
+	r.Late = t.roster.source(ref.Origin.Dot.Replica, ref.Origin.Stamp).Late
 	_, member := t.roster.publicKey(r.Till)
 	r.Verified = verifyErr == nil && member
 	return r, nil

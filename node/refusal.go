@@ -1,6 +1,9 @@
 package node
 
-import "fmt"
+import (
+	"fmt"
+	"time"
+)
 
 // Refusal is why a till does not do what it was asked: the request was understood, and nothing was changed.
 type Refusal struct {
@@ -8,7 +11,10 @@ type Refusal struct {
 	Text string // what happened, to which thing
 	Next string // what to do next, may be empty
 	Due  int64  // CodeNotPaid: what is still to be paid, minor units
-	Ref  string // CodeTabClosed: the receipt's number; CodeHeld: the holder
+	Ref  string // CodeTabClosed: the receipt's number; CodeHeld, CodeHeldPayment: the holder
+	// Since is when the holder began to work there, zero if that is not known; User is who. Of CodeHeld.
+	Since time.Time
+	User  string
 }
 
 // Error returns the text.

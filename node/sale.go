@@ -2,7 +2,6 @@ package node
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"slices"
@@ -13,12 +12,8 @@ import (
 	"github.com/tillmesh/tillmesh/crdt/receipt"
 	"github.com/tillmesh/tillmesh/crdt/shop"
 	"github.com/tillmesh/tillmesh/node/book"
+	"github.com/tillmesh/tillmesh/replication"
 )
-
-func newObjectID() (id crdt.ObjectID) {
-	_, _ = rand.Read(id[:]) // never fails: the program ends before it would
-	return id
-}
 
 func salesKey(typ string, id crdt.ObjectID) crdt.Key {
 	return crdt.Key{Scope: crdt.Sales, Type: typ, Object: id}
@@ -87,7 +82,7 @@ func (t *Till) notOpen(ctx context.Context, id crdt.ObjectID) error {
 // OpenTab opens a tab on this till. Opening the same ID again returns the tab as it is.
 func (t *Till) OpenTab(ctx context.Context, n NewTab) (TabView, error) {
 	if n.ID.IsZero() {
-		n.ID = newObjectID()
+		n.ID = t.env.objectID()
 	}
 	defer t.tabs.own(n.ID)()
 	if _, _, ok := t.book.Tab(n.ID); ok {
@@ -100,7 +95,10 @@ func (t *Till) OpenTab(ctx context.Context, n NewTab) (TabView, error) {
 	if obj.Gone {
 		return TabView{}, t.notOpen(ctx, n.ID)
 	}
-	edit := receipt.TabEdit{Head: &receipt.Head{Name: n.Name, OpenedMS: time.Now().UnixMilli(), Till: t.id.Till, User: n.User, Shared: n.Shared}}
+	if err := t.room.openTab(); err != nil {
+		return TabView{}, err
+	}
+	edit := receipt.TabEdit{Head: &receipt.Head{Name: n.Name, OpenedMS: t.clock.MS(), Till: t.id.Till, User: n.User, Shared: n.Shared, Training: n.Training}}
 	if n.Note != "" {
 		edit.Note = &receipt.Note{Text: n.Note}
 	}
@@ -111,11 +109,11 @@ func (t *Till) OpenTab(ctx context.Context, n NewTab) (TabView, error) {
 	if err != nil {
 		return TabView{}, refuseInvalid(err)
 	}
-	if _, err := t.commit(ctx, crdt.Sales, receipt.Schema, pieces); err != nil {
+	if err := t.commit(ctx, crdt.Sales, receipt.Schema, pieces); err != nil {
 		return TabView{}, err
 	}
 	t.stats.TabsOpened.Add(1)
-	t.touch(n.ID)
+	t.works(n.ID, n.User)
 	return t.Tab(ctx, n.ID)
 }
 
@@ -141,13 +139,13 @@ func refuseInvalid(err error) error {
 // Tabs lists the open tabs of all tills, the oldest first.
 func (t *Till) Tabs(context.Context) []book.Summary { return t.book.Tabs() }
 
-// Cases lists what people have to decide about sales. What the book no longer remembers the receipts of is looked up:
+// openCases lists the cases of open sales and of receipts that settled the same lines. What the book no longer remembers the receipts of is looked up:
 // parts that merely came before what they belong to are no case.
-func (t *Till) Cases(ctx context.Context) ([]book.Case, error) {
-	all := t.book.Cases()
+func (t *Till) openCases(ctx context.Context) ([]book.Case, error) {
+	all := append(t.book.Cases(), t.leftPayments()...)
 	out := all[:0]
 	for _, c := range all {
-		if len(c.Receipts) > 0 || c.Kind == book.CaseUnreadable {
+		if len(c.Receipts) > 0 || c.Kind == book.CaseUnreadable || c.Kind == book.CaseUnknown {
 			out = append(out, c)
 			continue
 		}
@@ -187,9 +185,13 @@ func (t *Till) today(ctx context.Context, at time.Time) (string, shop.Settings, 
 }
 
 func (t *Till) local(s shop.Settings, at time.Time) (time.Time, error) {
-	zone, err := time.LoadLocation(s.Day.Zone)
-	if err != nil {
-		return at, hint(fmt.Errorf("time zone of the shop: %w", err), "set a time zone such as Europe/Berlin with PUT /api/v1/settings")
+	zone := t.zone.Load() // reading one from the files of the machine costs as much as a line
+	if zone == nil || zone.String() != s.Day.Zone {
+		var err error
+		if zone, err = time.LoadLocation(s.Day.Zone); err != nil {
+			return at, hint(fmt.Errorf("time zone of the shop: %w", err), "set a time zone such as Europe/Berlin with PUT /api/v1/settings")
+		}
+		t.zone.Store(zone)
 	}
 	return at.In(zone), nil
 }
@@ -198,6 +200,9 @@ func (t *Till) local(s shop.Settings, at time.Time) (time.Time, error) {
 // whose ID is there already is not added again. Up to 64 lines are one change; more of them are several, in their order,
 // of which the last ones may be missing if the disk fails.
 func (t *Till) AddLines(ctx context.Context, tab crdt.ObjectID, list []NewLine) ([]crdt.ObjectID, TabView, error) {
+	if err := t.room.change(); err != nil {
+		return nil, TabView{}, err
+	}
 	defer t.tabs.share(tab)()
 	given := make([]crdt.ObjectID, 0, len(list))
 	for i := range list {
@@ -214,23 +219,28 @@ func (t *Till) AddLines(ctx context.Context, tab crdt.ObjectID, list []NewLine) 
 		defer t.tabs.own(id)()
 	}
 	count, ok := t.book.LineCount(tab)
+	training := t.book.Training(tab)
 	if !ok {
 		return nil, TabView{}, t.notOpen(ctx, tab)
 	}
 	if count+len(list) > receipt.MaxLines {
 		return nil, TabView{}, refuse(CodeTooManyLines, "close this tab and open another one", "a tab has at most %d lines; this one has %d", receipt.MaxLines, count)
 	}
-	now := time.Now()
+	if err := t.unused(ctx, given); err != nil {
+		return nil, TabView{}, err
+	}
+	now := t.clock.Now()
 	day, settings, err := t.today(ctx, now)
 	if err != nil {
 		return nil, TabView{}, err
 	}
 	var pieces []crdt.Piece
+	var added []crdt.ObjectID
 	ids := make([]crdt.ObjectID, len(list))
 	for i := range list {
 		n := &list[i]
 		if n.ID.IsZero() {
-			n.ID = newObjectID()
+			n.ID = t.env.objectID()
 		}
 		ids[i] = n.ID
 		if at, there := t.book.Line(n.ID); there {
@@ -243,27 +253,61 @@ func (t *Till) AddLines(ctx context.Context, tab crdt.ObjectID, list []NewLine) 
 		if err != nil {
 			return nil, TabView{}, err
 		}
-		l.Till, l.User, l.MS = t.id.Till, n.User, now.UnixMilli()
+		l.Till, l.User, l.MS, l.Training = t.id.Till, n.User, now.UnixMilli(), training
 		p, err := receipt.NewLine(n.ID, tab, l)
 		if err != nil {
 			return nil, TabView{}, refuseInvalid(err)
 		}
-		pieces = append(pieces, p...)
+		pieces, added = append(pieces, p...), append(added, n.ID)
 	}
 	if len(pieces) > 0 {
-		if err := t.commitSplit(ctx, crdt.Sales, receipt.Schema, pieces); err != nil {
+		notes := t.orderNotes(tab, orderLineNote, added...)
+		if err := t.commitSplit(ctx, crdt.Sales, receipt.Schema, pieces, notes...); err != nil {
 			return nil, TabView{}, err
 		}
+		t.ordered(notes)
 		t.stats.LinesAdded.Add(uint64(len(pieces) / 2))
-		t.touch(tab)
+		t.works(tab, list[0].User)
 	}
 	v, err := t.Tab(ctx, tab)
 	return ids, v, err
 }
 
+// unused refuses IDs of lines that are in the store and on no tab: they were settled, and a new line under such an ID
+// would be dropped.
+func (t *Till) unused(ctx context.Context, ids []crdt.ObjectID) error {
+	var keys []crdt.Key
+	for _, id := range ids {
+		if _, there := t.book.Line(id); !there {
+			keys = append(keys, salesKey(receipt.TypeLine, id))
+		}
+	}
+	if len(keys) == 0 {
+		return nil
+	}
+	objects, err := t.store.ObjectsByID(ctx, keys)
+	if err != nil {
+		return err
+	}
+	for i, obj := range objects {
+		switch {
+		case obj.Gone:
+			return refuse(CodeExists, "use a new ID", "line %v was settled already", keys[i].Object)
+		case obj.Live():
+			return refuse(CodeExists, "use a new ID", "line %v exists already", keys[i].Object)
+		}
+	}
+	return nil
+}
+
 // line makes the snapshot of what is sold: everything as it is now, so that no later change reaches it.
 func (t *Till) line(ctx context.Context, n *NewLine, day string, s shop.Settings) (receipt.Line, error) {
-	l := receipt.Line{Quantity: n.Quantity, Takeaway: n.Away, Case: receipt.SaleCase, Modifiers: n.Texts, Currency: s.Money.Currency}
+	l := receipt.Line{Quantity: n.Quantity, Takeaway: n.Away, CaseName: n.CaseName, Voucher: n.Voucher, Modifiers: n.Texts, Currency: s.Money.Currency}
+	name, info, err := n.businessCase()
+	if err != nil {
+		return l, err
+	}
+	l.Case = name
 	var taxID crdt.ObjectID
 	if n.Open != nil {
 		l.Name, l.UnitPrice, taxID = n.Open.Name, n.Open.Price, n.Open.Tax
@@ -308,23 +352,11 @@ func (t *Till) line(ctx context.Context, n *NewLine, day string, s shop.Settings
 		l.Overridden = n.Open == nil && *n.UnitPrice != l.UnitPrice
 		l.UnitPrice = *n.UnitPrice
 	}
-	tax, err := t.tax(ctx, taxID)
-	if errors.Is(err, ErrNotFound) {
-		return l, refuse(CodeNoPrice, "name a tax that exists: GET /api/v1/taxes", "there is no tax %v", taxID)
-	} else if err != nil {
+	if err := checkCase(&l); err != nil {
 		return l, err
 	}
-	rate, err := tax.RateOn(day)
-	if errors.Is(err, catalog.ErrNoRate) {
-		return l, refuse(CodeNoPrice, "give the tax a rate that begins today or earlier", "tax %q has no rate on %s", tax.Names.In(catalog.DefaultLanguage), day)
-	} else if err != nil {
-		return l, err
-	}
-	l.Tax = receipt.TaxRef{ID: taxID, Rate: receipt.Rate(rate.BasisPoints)}
-	if rate.FiscalKey != 0 {
-		l.Tax.Key = fmt.Sprint(rate.FiscalKey)
-	}
-	return l, nil
+	l.Tax, err = t.lineTax(ctx, n, taxID, day, info)
+	return l, err
 }
 
 // onTab checks that a line is on an open tab.
@@ -349,7 +381,7 @@ func (t *Till) VoidLine(ctx context.Context, tab, line crdt.ObjectID, n NewVoid)
 		return TabView{}, err
 	}
 	if n.ID.IsZero() {
-		n.ID = newObjectID()
+		n.ID = t.env.objectID()
 	}
 	for _, v := range l.Voids {
 		if v.ID == n.ID {
@@ -361,15 +393,17 @@ func (t *Till) VoidLine(ctx context.Context, tab, line crdt.ObjectID, n NewVoid)
 		return TabView{}, refuse(CodeQuantity, "", "of this line %d thousandths are left", left)
 	}
 	pieces, err := receipt.NewVoid(n.ID, receipt.Void{Line: line, Quantity: n.Quantity, Reason: n.Reason, User: n.User,
-		Till: t.id.Till, MS: time.Now().UnixMilli()})
-	return t.writeTab(ctx, tab, pieces, err)
+		Till: t.id.Till, MS: t.clock.MS()})
+	notes := t.orderNotes(tab, orderVoidNote, n.ID)
+	defer t.ordered(notes)
+	return t.writeTab(ctx, tab, pieces, err, notes...)
 }
 
 // Discount sets, changes or removes a discount on a line, or on the tab if line is zero.
 func (t *Till) Discount(ctx context.Context, tab, line crdt.ObjectID, n NewDiscount) (TabView, error) {
 	defer t.tabs.own(tab)()
 	d := receipt.Discount{Target: tab, On: receipt.OnTab, Kind: receipt.DiscountAmount, Amount: n.Amount, Reason: n.Reason, User: n.User,
-		Till: t.id.Till, MS: time.Now().UnixMilli()}
+		Till: t.id.Till, MS: t.clock.MS()}
 	if n.Percent {
 		d.Kind, d.Percent, d.Amount = receipt.DiscountPercent, n.Rate, 0
 	}
@@ -402,13 +436,18 @@ func (t *Till) Discount(ctx context.Context, tab, line crdt.ObjectID, n NewDisco
 	return t.writeTab(ctx, tab, pieces, err)
 }
 
-// writeTab writes the pieces of one change of a tab and returns the tab after it.
-func (t *Till) writeTab(ctx context.Context, tab crdt.ObjectID, pieces []crdt.Piece, err error) (TabView, error) {
+// writeTab writes the pieces of one change of a tab, with notes, and returns the tab after it.
+func (t *Till) writeTab(ctx context.Context, tab crdt.ObjectID, pieces []crdt.Piece, err error, notes ...replication.Note) (TabView, error) {
 	if err != nil {
 		return TabView{}, refuseInvalid(err)
 	}
 	if len(pieces) > 0 {
-		if _, err := t.commit(ctx, crdt.Sales, receipt.Schema, pieces); err != nil {
+		if err := t.room.change(); err != nil {
+			return TabView{}, err
+		}
+		change := t.change(crdt.Sales, receipt.Schema, pieces)
+		change.Notes = notes
+		if _, err := t.save(ctx, change); err != nil {
 			return TabView{}, err
 		}
 		t.touch(tab)
@@ -416,23 +455,22 @@ func (t *Till) writeTab(ctx context.Context, tab crdt.ObjectID, pieces []crdt.Pi
 	return t.Tab(ctx, tab)
 }
 
-// paymentTypes are the types of DSFinV-K that a payment may have.
-var paymentTypes = map[string]bool{
-	receipt.CashType: true, "Unbar": true, "ECKarte": true, "Kreditkarte": true, "ElZahlungsdienstleister": true, "Guthabenkarte": true,
-}
-
-func (t *Till) payment(tab crdt.ObjectID, n NewPayment, total receipt.Amount) (receipt.Payment, error) {
-	if !paymentTypes[n.Type] {
+// payment checks a new payment for a tab as it is viewed.
+func (t *Till) payment(tab crdt.ObjectID, n NewPayment, v receipt.TabView) (receipt.Payment, error) {
+	if !receipt.PaymentType(n.Type) || n.Type == receipt.NoPayment {
 		return receipt.Payment{}, refuse(CodePayment, "use Bar, ECKarte, Kreditkarte, Unbar, ElZahlungsdienstleister or Guthabenkarte",
 			"%.40q is no type of payment", n.Type)
 	}
 	if n.Amount == 0 {
 		return receipt.Payment{}, refuse(CodeAmount, "send the amount in minor units", "a payment of 0")
 	}
-	if n.Amount < 0 && total >= 0 {
-		return receipt.Payment{}, refuse(CodeAmount, "money is paid out only where the total is negative", "a payment of %d", n.Amount)
+	if n.Amount < 0 && v.Totals.Gross >= 0 && v.Due >= 0 {
+		return receipt.Payment{}, refuse(CodeAmount, "money is paid out only where the total is negative, or more was paid than it", "a payment of %d", n.Amount)
 	}
-	p := receipt.Payment{Tab: tab, Type: n.Type, Name: n.Name, Amount: n.Amount, Tendered: n.Tendered, User: n.User, Till: t.id.Till, MS: time.Now().UnixMilli()}
+	if err := checkForeign(n, v.Currency); err != nil {
+		return receipt.Payment{}, err
+	}
+	p := receipt.Payment{Tab: tab, Type: n.Type, Name: n.Name, Amount: n.Amount, Tendered: n.Tendered, Foreign: n.Foreign, User: n.User, Till: t.id.Till, MS: t.clock.MS()}
 	if err := p.Check(); err != nil {
 		if errors.Is(err, receipt.ErrOverflow) {
 			return p, refuseInvalid(err)
@@ -442,11 +480,27 @@ func (t *Till) payment(tab crdt.ObjectID, n NewPayment, total receipt.Amount) (r
 	return p, nil
 }
 
+// beyond reports whether a payment is more than what is due, or goes the other way.
+func beyond(paid, due receipt.Amount) bool {
+	if due < 0 {
+		return paid < due || paid > 0
+	}
+	return paid > due
+}
+
 // Pay enters a payment for a tab. Only the till that holds the tab takes payment for it.
 func (t *Till) Pay(ctx context.Context, tab crdt.ObjectID, n NewPayment) (Paid, error) {
 	if n.ID.IsZero() {
-		n.ID = newObjectID()
+		n.ID = t.env.objectID()
 	}
+	if n.Terminal {
+		return t.payByCard(ctx, tab, n)
+	}
+	release, err := t.room.sale()
+	if err != nil {
+		return Paid{}, err
+	}
+	defer release()
 	if err := t.mustHold(ctx, tab, n.User); err != nil {
 		return Paid{}, err
 	}
@@ -460,24 +514,28 @@ func (t *Till) Pay(ctx context.Context, tab crdt.ObjectID, n NewPayment) (Paid, 
 			return Paid{ID: n.ID, Due: v.Due, Change: v.Change}, nil
 		}
 	}
-	p, err := t.payment(tab, n, v.Totals.Gross)
+	p, err := t.payment(tab, n, v)
 	if err != nil {
 		return Paid{}, err
 	}
-	if p.Type != receipt.CashType && p.Amount > v.Due {
+	if p.Type != receipt.CashType && beyond(p.Amount, v.Due) {
 		return Paid{}, refuse(CodeOverpaid, "only cash gives change", "%d are due, %d were sent", v.Due, p.Amount)
 	}
 	pieces, err := receipt.NewPayment(n.ID, p, "")
 	if err != nil {
 		return Paid{}, refuseInvalid(err)
 	}
-	change := t.change(crdt.Sales, receipt.Schema, pieces, nil)
+	change := t.change(crdt.Sales, receipt.Schema, pieces)
 	change.Urgent = true
-	if _, err := t.engine.Commit(ctx, change); err != nil {
+	if _, err := t.save(ctx, change); err != nil {
 		return Paid{}, err
 	}
 	t.stats.PaymentsTaken.Add(1)
-	t.touch(tab)
-	v, err = t.openTab(ctx, tab)
-	return Paid{ID: n.ID, Due: v.Due, Change: v.Change}, err
+	t.works(tab, n.User)
+	paid := Paid{ID: n.ID, Due: v.Due - p.Amount}
+	// Another till may have closed the tab meanwhile. The payment was taken all the same, and is shown as a case.
+	if now, _, open := t.book.Tab(tab); open {
+		paid.Due, paid.Change = now.Due, now.Change
+	}
+	return paid, nil
 }

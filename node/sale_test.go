@@ -120,6 +120,60 @@ func TestBadLinesAndPaymentsAreRefused(t *testing.T) {
 	require.Equal(t, "K1-000001", r.Number, "what was refused used no number")
 }
 
+// A line that was settled is history: under its ID nothing can be sold again, on no tab.
+func TestTheIDOfASettledLineIsNotUsedAgain(t *testing.T) {
+	till := run(t, found(t))
+	stock(t, till)
+	line := node.NewLine{ID: crdt.ObjectID{7}, Article: coffeeID, Quantity: 1000}
+	first, err := till.OpenTab(t.Context(), node.NewTab{Shared: true})
+	require.NoError(t, err)
+	_, _, err = till.AddLines(t.Context(), first.ID, []node.NewLine{line})
+	require.NoError(t, err)
+	second, err := till.OpenTab(t.Context(), node.NewTab{Shared: true})
+	require.NoError(t, err)
+	_, _, err = till.AddLines(t.Context(), second.ID, []node.NewLine{line})
+	require.Equal(t, node.CodeExists, code(t, err), "it is on another tab")
+	_, err = till.CloseTab(t.Context(), first.ID, "", []node.NewPayment{{Type: "Bar", Amount: 340}})
+	require.NoError(t, err)
+	_, _, err = till.AddLines(t.Context(), second.ID, []node.NewLine{{Article: coffeeID, Quantity: 1000}, line})
+	require.Equal(t, node.CodeExists, code(t, err), "it is on a receipt")
+	v, err := till.Tab(t.Context(), second.ID)
+	require.NoError(t, err)
+	require.Empty(t, v.Lines, "none of the request was added")
+}
+
+// The till dies after it closed and before it kept the answer: the same request finds the receipt, another one does not.
+func TestARepeatedCloseFindsItsReceipt(t *testing.T) {
+	till := run(t, found(t))
+	stock(t, till)
+	tab, err := till.OpenTab(t.Context(), node.NewTab{Shared: true})
+	require.NoError(t, err)
+	_, _, err = till.AddLines(t.Context(), tab.ID, []node.NewLine{{Article: coffeeID, Quantity: 1000}})
+	require.NoError(t, err)
+	pay := []node.NewPayment{{Type: "Bar", Amount: 340}}
+	request := node.ForRequest(t.Context(), "k", [32]byte{1})
+	_, err = till.CloseTab(request, tab.ID, "", nil)
+	require.Equal(t, node.CodeNotPaid, code(t, err), "what was refused is not done")
+	first, err := till.CloseTab(request, tab.ID, "", pay)
+	require.NoError(t, err)
+	till.stop()
+
+	again := run(t, till.data)
+	_, kept, err := again.Replay(t.Context(), "k", [32]byte{1})
+	require.NoError(t, err)
+	require.False(t, kept)
+	second, err := again.CloseTab(node.ForRequest(t.Context(), "k", [32]byte{1}), tab.ID, "", pay)
+	require.NoError(t, err)
+	require.Equal(t, first.Number, second.Number)
+	require.Equal(t, first.Document, second.Document)
+	_, _, err = again.Replay(t.Context(), "k", [32]byte{2})
+	require.ErrorIs(t, err, node.ErrKeyReused)
+	_, err = again.CloseTab(node.ForRequest(t.Context(), "k", [32]byte{2}), tab.ID, "", pay)
+	require.ErrorIs(t, err, node.ErrKeyReused)
+	_, err = again.CloseTab(node.ForRequest(t.Context(), "l", [32]byte{1}), tab.ID, "", pay)
+	require.Equal(t, node.CodeTabClosed, code(t, err))
+}
+
 func TestVoidsAndDiscountsAreOnTheReceipt(t *testing.T) {
 	till := run(t, found(t))
 	stock(t, till)

@@ -15,21 +15,33 @@ import (
 	"github.com/tillmesh/tillmesh/crdt/catalog"
 	"github.com/tillmesh/tillmesh/crdt/shop"
 	"github.com/tillmesh/tillmesh/node"
-	"github.com/tillmesh/tillmesh/replication/store"
 	"github.com/tillmesh/tillmesh/replication/store/rows"
 )
 
 func TestMain(m *testing.M) {
+	// What tills keep about their machine stays out of the place where real ones keep it.
+	state, err := os.MkdirTemp("", "tillmesh-state-")
+	if err == nil {
+		err = os.Setenv("TILLMESH_STATE", state)
+	}
+	if err != nil {
+		panic(err)
+	}
 	// A probe of memberlist that is under way when its till stops ends by itself within its interval of 3 s, twice that in a
 	// till that doubts itself; nothing can end it sooner.
-	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/hashicorp/memberlist.(*Memberlist).probeNode"))
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+		if err := os.RemoveAll(state); err != nil {
+			panic(err)
+		}
+		os.Exit(code)
+	}), goleak.IgnoreAnyFunction("github.com/hashicorp/memberlist.(*Memberlist).probeNode"))
 }
 
 const patience = 20 * time.Second
 
 // running is a till that runs until stop is called or the test ends.
 type running struct {
-	*node.Till
+	*node.Machine
 	data string
 	stop func()
 }
@@ -49,7 +61,7 @@ func run(t testing.TB, data string, peers ...string) *running {
 	ended := make(chan error, 1)
 	go func() { ended <- till.Run(ctx) }()
 	stopped := false
-	r := &running{Till: till, data: data}
+	r := &running{Machine: till, data: data}
 	r.stop = func() {
 		if stopped {
 			return
@@ -170,9 +182,21 @@ func TestASecondProcessIsRefused(t *testing.T) {
 	require.ErrorIs(t, err, rows.ErrInUse)
 }
 
-func TestATillWithoutItsHighWaterRecordDoesNotStart(t *testing.T) {
+func TestATillWithoutItsHighWaterRecordGoesOnInANewSeries(t *testing.T) {
 	data := found(t)
 	require.NoError(t, os.Remove(filepath.Join(data, "highwater")))
-	_, err := node.Open(t.Context(), node.Options{Data: data, Listen: "127.0.0.1:0", NoMDNS: true})
-	require.ErrorIs(t, err, store.ErrDoubt)
+	till := run(t, data)
+	list := till.Alarms()
+	require.Len(t, list, 1)
+	require.Equal(t, "record-missing", list[0].Kind)
+	require.Equal(t, "K1b", list[0].Prefix)
+	status, err := till.Status(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, "K1b-000001", status.NextNumber)
+	opening, err := till.Receipt(t.Context(), "K1b-000000")
+	require.NoError(t, err)
+	require.True(t, opening.Verified)
+	require.Equal(t, "K1", opening.Parsed.Opening.Series)
+	till.stop()
+	require.Len(t, run(t, data).Alarms(), 1, "the next start doubts nothing")
 }

@@ -4,17 +4,24 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/tillmesh/tillmesh/cloudlink/server/coupling"
 	"github.com/tillmesh/tillmesh/crdt"
 	"github.com/tillmesh/tillmesh/crdt/catalog"
+	"github.com/tillmesh/tillmesh/crdt/receipt/loss"
 	"github.com/tillmesh/tillmesh/crdt/shop"
+	"github.com/tillmesh/tillmesh/node/clock"
+	"github.com/tillmesh/tillmesh/node/health"
 	"github.com/tillmesh/tillmesh/replication"
 )
 
 // loadViews builds from the store what the till keeps in memory: roster, open sales, codes of articles, the series.
 // What is settled is not read, so the cost grows with what is open and with the number of articles.
 func (t *Till) loadViews(ctx context.Context) error {
-	t.events = newEvents(t.boot)
+	t.events = newEvents(t.boot, t.clock.Now)
 	t.replies = newReplies()
+	t.presence = newPresence()
+	t.copies = newCopies()
+	t.days = newShownDays()
 	t.heads = &heads{last: make(map[[8]byte]uint64)}
 	t.roster = &roster{r: shop.NewRoster(t.id.Shop)}
 	shopScope := t.store.Contexts()[crdt.Shop]
@@ -41,11 +48,21 @@ func (t *Till) loadViews(ctx context.Context) error {
 	if err := t.loadBook(ctx); err != nil {
 		return err
 	}
+	if err := t.loadCopies(ctx); err != nil {
+		return err
+	}
+	if err := t.loadDays(ctx); err != nil {
+		return err
+	}
+	if err := t.loadPrints(ctx); err != nil {
+		return err
+	}
 	return t.loadSeries(ctx)
 }
 
-// applied takes commits that became durable, in their order; the committer calls it before it answers anybody.
-func (t *Till) applied(taken []replication.Taken) {
+// Applied takes commits that became durable, in their order; the replicator calls it before it answers anybody.
+func (t *Till) Applied(taken []replication.Taken) {
+	t.refill.took(taken)
 	var events []Event
 	var sales []replication.Taken
 	rosterChanged := false
@@ -76,15 +93,58 @@ func (t *Till) applied(taken []replication.Taken) {
 		for _, ch := range t.book.Apply(sales) {
 			events = append(events, t.saleEvent(ch))
 		}
+		events = append(events, t.tookReceipts(sales)...)
+		events = append(events, t.tookClosings(sales)...)
+		events = append(events, t.tookDecisions(sales)...)
 	}
 	if rosterChanged {
 		events = append(events, Event{What: "mesh"})
 	}
 	t.events.post(events...)
-	if rosterChanged && t.links != nil {
-		t.links.Recheck()
-		t.links.Wake()
+	if rosterChanged {
+		t.Held() // whose copies count may have changed
+		t.network.RosterChanged()
 	}
+}
+
+// Roster tells the replicator who may push what.
+func (t *Till) Roster() replication.Roster { return t.roster }
+
+// Notify tells that links or the equality with other tills changed. It does not block.
+func (t *Till) Notify() {
+	t.events.post(Event{What: "mesh"})
+	t.presence.poke()
+}
+
+// Asked answers questions of other tills; ok is false if it refuses, with the reason as the answer.
+func (t *Till) Asked(ctx context.Context, till crdt.TillID, topic string, body []byte) (answer []byte, ok bool) {
+	if topic == coupling.RevokedTopic && (t.roster.coupled(till) || t.roster.active(till)) {
+		return t.toldRevoked(ctx, till, body)
+	}
+	if topic != clock.Topic && !t.roster.mayLink(till) { // a cloud gets neither tabs nor keys
+		return []byte("only tills of the shop may ask for " + topic), false
+	}
+	switch topic {
+	case topicClaim:
+		return t.askedForClaim(ctx, till, body)
+	case topicPresence:
+		return t.toldPresence(till, body)
+	case topicKeys:
+		return t.askedForKeys(till, body)
+	case health.Topic:
+		return t.doctor.answerer.Answer(ctx, till, body)
+	case topicClosing:
+		return t.askedForClosing(ctx, till, body)
+	case topicCloud:
+		return t.askedForCloud()
+	case topicRisk:
+		return t.askedForRisk()
+	case loss.Topic:
+		return t.askedHeld(ctx, body)
+	case clock.Topic:
+		return clock.EncodeAnswer(t.env.Now().UnixMilli()), true
+	}
+	return []byte("this till does not know the question " + topic), false
 }
 
 func catalogEvents(c *crdt.Commit, writer crdt.TillID) []Event {
@@ -136,7 +196,7 @@ func (t *Till) EditSettings(ctx context.Context, e shop.SettingsEdit) (shop.Sett
 		return shop.Settings{}, err
 	}
 	if len(pieces) > 0 {
-		if _, err := t.commit(ctx, crdt.Shop, shop.Schema, pieces); err != nil {
+		if err := t.commit(ctx, crdt.Shop, shop.Schema, pieces); err != nil {
 			return shop.Settings{}, err
 		}
 	}

@@ -1,7 +1,9 @@
 package replication
 
 import (
+	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/tillmesh/tillmesh/crdt"
@@ -49,14 +51,21 @@ type committer struct {
 	broken  map[string]error    // chains of which a change failed
 	ticket  uint64
 	offered uint64 // requests so far
-	taken   uint64 // of them in batches
-	done    uint64 // of them in batches that are done
-	bytes   int    // waiting and running
+	done    uint64 // all requests up to this one were answered
+	later   []deferred
+	bytes   int // waiting and running
 	doubt   bool
 	failed  bool
 }
 
+// deferred is what happens when all requests up to one were answered.
+type deferred struct {
+	mark uint64
+	then func(now time.Time)
+}
+
 type request struct {
+	seq    uint64 // its place among all requests
 	op     Op
 	local  *Local
 	ticket uint64
@@ -65,6 +74,13 @@ type request struct {
 	till   crdt.TillID
 	pull   uint64
 	urgent bool
+	mended *int // counts what a repair put back
+}
+
+func (r *request) repaired() {
+	if r.mended != nil {
+		*r.mended++
+	}
 }
 
 func (q *committer) init(heads map[crdt.Scope]Head) {
@@ -89,9 +105,32 @@ func (c *Core) Propose(l Local) uint64 {
 }
 
 func (c *Core) offer(r request) {
-	c.queue = append(c.queue, r)
 	c.offered++
+	r.seq = c.offered
+	c.queue = append(c.queue, r)
 	c.bytes += r.size
+}
+
+// whenDone calls then when everything offered so far was answered.
+func (c *Core) whenDone(then func(now time.Time)) {
+	c.later = append(c.later, deferred{c.offered, then})
+}
+
+// countDone works out what was answered; no batch is running.
+func (c *Core) countDone() {
+	c.done = c.offered
+	if len(c.queue) > 0 {
+		c.done = c.queue[0].seq - 1
+	}
+}
+
+// goOn calls what waited until everything before it was answered.
+func (c *Core) goOn(now time.Time) {
+	for len(c.later) > 0 && c.later[0].mark <= c.done {
+		d := c.later[0]
+		c.later = c.later[1:]
+		d.then(now)
+	}
 }
 
 // Waiting returns about how many bytes wait to be written or are being written.
@@ -105,29 +144,65 @@ func (c *Core) Take(maxBytes int) []Op {
 	}
 	c.before = make(map[crdt.Scope]Head)
 	var ops []Op
-	n, size := 0, 0
+	n, size, sold := 0, 0, false
 	for n < len(c.queue) && (n == 0 || size+c.queue[n].size <= maxBytes) {
 		r := c.queue[n]
 		n++
 		size += r.size
-		if r.local != nil && len(r.local.Pieces) > 0 {
-			commit, err := c.sealNext(r.local)
-			if err != nil {
+		if r.local != nil {
+			if err := c.own(&r); err != nil {
 				c.refused = append(c.refused, Result{Ticket: r.ticket, Err: err})
 				c.bytes -= r.size
 				continue
 			}
-			r.op.Commit, r.op.Own = commit, true
+			sold = sold || r.op.Own
 		}
 		c.running = append(c.running, r)
 		ops = append(ops, r.op)
 	}
 	c.queue = append(c.queue[:0:0], c.queue[n:]...)
-	c.taken += uint64(n)
 	if len(c.running) == 0 {
-		c.done = c.taken // all refused
+		c.countDone() // all refused
+		return nil
+	}
+	if sold {
+		if notes := c.agreedNotes(); len(notes) > 0 {
+			c.running = append(c.running, request{op: Op{Notes: notes}})
+			ops = append(ops, Op{Notes: notes})
+		}
 	}
 	return ops
+}
+
+// own makes the op of an own change.
+func (c *Core) own(r *request) error {
+	if c.doubt {
+		return ErrDoubt
+	}
+	if len(r.local.Pieces) == 0 {
+		return nil
+	}
+	commit, err := c.sealNext(r.local)
+	if err != nil {
+		return err
+	}
+	r.op.Commit, r.op.Own, r.op.Seen = commit, true, c.seen(r.local)
+	return nil
+}
+
+// seen returns the own number in the clock that the author of each piece had read.
+func (c *Core) seen(l *Local) (seen []crdt.Seq) {
+	for i := range l.Pieces {
+		p := &l.Pieces[i]
+		if p.Kind != crdt.KindRegister {
+			continue
+		}
+		if seen == nil {
+			seen = make([]crdt.Seq, len(l.Pieces))
+		}
+		seen[i] = p.Clock.Get(c.cfg.Replica)
+	}
+	return seen
 }
 
 // Refused returns answers to changes that could not become a commit.
@@ -157,9 +232,6 @@ func (c *Core) sealNext(l *Local) (*crdt.Commit, error) {
 
 // seal numbers an own change and encodes it.
 func (c *Core) seal(l *Local) (*crdt.Commit, error) {
-	if c.doubt {
-		return nil, ErrDoubt
-	}
 	head := c.heads[l.Scope]
 	seq := head.Seq + 1
 	if head.Seq.Boot() != c.cfg.Boot {
@@ -170,7 +242,8 @@ func (c *Core) seal(l *Local) (*crdt.Commit, error) {
 	}
 	commit := &crdt.Commit{
 		Scope: l.Scope, Dot: crdt.Dot{Replica: c.cfg.Replica, Seq: seq}, Pred: head.Seq, Prev: head.Hash,
-		Stamp: l.Stamp, WallMS: l.WallMS, Schema: l.Schema, Pieces: l.Pieces,
+		Stamp: l.Stamp, WallMS: l.WallMS, Schema: l.Schema,
+		Pieces: slices.Clone(l.Pieces), // sealing puts the number into clocks; it may be sealed again under another
 	}
 	if err := commit.Seal(); err != nil {
 		return nil, err
@@ -188,7 +261,12 @@ func (c *Core) seal(l *Local) (*crdt.Commit, error) {
 // With an error nothing counts. If the error says that the outcome is unknown (unknown), the core writes nothing more.
 func (c *Core) Done(now time.Time, applied Applied, err error, unknown bool) (results []Result, taken []Taken) {
 	running := c.running
-	c.running, c.done = nil, c.taken
+	c.running = nil
+	defer c.goOn(now)
+	if refused := (*Refused)(nil); err != nil && !unknown && errors.As(err, &refused) && refused.Index < len(running) {
+		return c.without(running, refused), nil
+	}
+	c.countDone()
 	for i := range running {
 		c.bytes -= running[i].size
 	}
@@ -215,7 +293,11 @@ func (c *Core) Done(now time.Time, applied Applied, err error, unknown bool) (re
 	for i := range running {
 		r, out := &running[i], applied.Outcomes[i]
 		if r.local != nil {
-			results = append(results, Result{Ticket: r.ticket, Commit: r.op.Commit})
+			result := Result{Ticket: r.ticket, Commit: r.op.Commit}
+			if r.op.Own && out.Fork { // its number was taken by somebody else: it is kept beside, and counts nowhere
+				result = Result{Ticket: r.ticket, Err: fmt.Errorf("%w: another change exists as %v", ErrDoubt, r.op.Commit.Dot)}
+			}
+			results = append(results, result)
 		}
 		if r.link != 0 {
 			c.progress(now, r)
@@ -233,9 +315,15 @@ func (c *Core) Done(now time.Time, applied Applied, err error, unknown bool) (re
 			c.stats.CommitsKnown++
 		}
 		if out.Fork {
-			c.stats.Forks++
+			c.forked(now, r, &out)
+		}
+		if out.Repaired {
+			c.stats.Repairs++
+			r.repaired()
+		}
+		for _, k := range out.Ignored {
 			c.event(Event{Kind: EventNotice, Link: r.link, Till: r.till, Text: fmt.Sprintf(
-				"two different commits exist as %v of %v; both are kept", commit.Dot, commit.Scope)})
+				"commit %v supersedes %s %v of %v, which supersedes others itself; that is ignored", commit.Dot, k.Type, k.Object, k.Scope)})
 		}
 		for _, k := range out.Alarms {
 			c.event(Event{Kind: EventNotice, Link: r.link, Till: r.till, Text: fmt.Sprintf(
@@ -248,6 +336,7 @@ func (c *Core) Done(now time.Time, applied Applied, err error, unknown bool) (re
 		c.spread(now, r, commit)
 	}
 	for _, l := range c.sorted() {
+		l.answerUrgent()
 		c.finishPulls(now, l)
 	}
 	c.finishServes()
@@ -281,11 +370,42 @@ func (c *Core) spread(now time.Time, r *request, commit *crdt.Commit) {
 		c.have[commit.Scope] = make(crdt.Context)
 	}
 	c.have[commit.Scope].Add(commit.Dot.Replica, commit.Interval())
-	if r.urgent {
-		c.haveAt = now
-	} else if c.haveAt.IsZero() {
+	// Who pushed it wants to know at once where it is; to tell all others at once, too, would cost the square of the tills.
+	if l := c.links[r.link]; r.urgent && l != nil {
+		l.addUrgent(commit)
+	}
+	if c.haveAt.IsZero() {
 		c.haveAt = now.Add(haveGather)
 	}
+}
+
+// without gives back the numbers of a batch that was not written because one of its changes was refused, and queues the
+// others again before all else.
+func (c *Core) without(running []request, refused *Refused) []Result {
+	for scope, head := range c.before {
+		c.heads[scope] = head
+	}
+	var results []Result
+	kept := make([]request, 0, len(running)+len(c.queue))
+	for i, r := range running {
+		switch {
+		case i == refused.Index && r.local != nil:
+			c.bytes -= r.size
+			results = append(results, Result{Ticket: r.ticket, Err: refused.Err})
+			if r.local.Chain != "" {
+				c.broken[r.local.Chain] = refused.Err
+			}
+		case r.seq == 0: // notes that were added to the batch
+		default:
+			if r.op.Own { // it is sealed again, under another number
+				r.op.Commit, r.op.Own, r.op.Seen = nil, false, nil
+			}
+			kept = append(kept, r)
+		}
+	}
+	c.queue = append(kept, c.queue...)
+	c.countDone()
+	return results
 }
 
 func (c *Core) fail(now time.Time, running []request, err error, unknown bool) (results []Result) {

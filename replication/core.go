@@ -31,6 +31,9 @@ const (
 	readChunk    = 256 << 10 // bytes of commits in one frame of an answer
 	maxServes    = 16        // answers a peer may ask for at once
 	maxRounds    = 8         // how often an answer may be prolonged by what arrived meanwhile
+	maxOut       = 4096      // messages waiting for a peer that goes on asking
+	maxScopes    = 1024      // scopes a peer may tell of
+	maxRuns      = 1 << 20   // runs that are remembered of what one till holds
 )
 
 // The reasons for which a link is refused or ended, as they stand in Bye.
@@ -41,6 +44,12 @@ var (
 	ErrProtocol    = errors.New("the other till broke the protocol")
 	ErrDoubt       = errors.New("this till is in doubt about its own store")
 	ErrStoreFailed = errors.New("the store failed")
+)
+
+// ErrNewer and ErrOlder are the two kinds of [ErrVersion].
+var (
+	ErrNewer = fmt.Errorf("%w: it is the newer one", ErrVersion) // this program is to be updated
+	ErrOlder = fmt.Errorf("%w: it is the older one", ErrVersion) // the other till's is
 )
 
 // Config is what a Core starts from.
@@ -57,6 +66,31 @@ type Config struct {
 	Heads    map[crdt.Scope]Head
 	// Jitter returns a number in [0, n); it spreads timers. nil means none.
 	Jitter func(n time.Duration) time.Duration
+
+	// AuditEvery is about how often the own rows and each till that holds the same are audited. Zero: never, and a till
+	// that asks is put off; the driver needs no NextAudit then.
+	AuditEvery time.Duration
+	// Damaged are scopes of which rows were missing when the till last ran; see DamageNote.
+	Damaged []crdt.Scope
+
+	// Active returns the tills of the shop that were neither retired nor revoked, this one included, and the clouds that are
+	// coupled. With it, starts are joined once all of them agreed; nil: never. It does not block.
+	Active func() []crdt.TillID
+	// Ended returns replicas under which nobody writes any more: sealed lineages, and those of tills that left. nil: none.
+	// It does not block.
+	Ended func() []crdt.ReplicaID
+	// Clouds returns the peers that only some tills link with, this one not included if it is one. What is known of them is told to
+	// those that do not, and to them what tills agreed on. They belong into Active as well. nil: there are none, and none is taken
+	// from others. It does not block.
+	Clouds func() []Cloud
+	// Unmoved reports whether this program goes on as it is though another one runs with its key, because that one is the
+	// copy, or because this one does nothing any more that could do harm. It is no doubt then, only an EventCopy. nil: never.
+	// It does not block.
+	Unmoved func(self, other Speaker) bool
+
+	// Agreed are the marks that the store has, by scope; with them, not nil, new ones are written as they move. See
+	// AgreedNote.
+	Agreed map[crdt.Scope]crdt.Seq
 }
 
 // LinkID names a link within a Core.
@@ -71,7 +105,12 @@ type Event struct {
 	Topic string // Asked
 	OK    bool   // Answered
 	Body  []byte // Asked, Answered
-	Text  string // Doubt, Notice
+	Text  string // Doubt, Notice, Fork, Twice, Copy, Audit: one sentence
+
+	Doubt    DoubtKind    // Doubt
+	Speakers []Speaker    // Twice, Copy, and Doubt if a peer met two
+	Fork     *Fork        // Fork
+	Audit    *AuditResult // Audit
 }
 
 // EventKind tells events apart.
@@ -83,8 +122,13 @@ const (
 	EventEqual                         // the states are equal
 	EventAsked                         // answer it with Core.Answer
 	EventAnswered                      //
-	EventDoubt                         // own commits are known to a peer that this store lacks: stop writing
+	EventDoubt                         // the lineage of this store is in doubt: nothing own is written any more
 	EventNotice                        // worth a line in the log and a count
+	EventFork                          // two commits exist under one dot; both are kept
+	EventTwice                         // the key of another till speaks from two running programs
+	EventAudit                         // an audit found a difference, or could not be done
+	EventAudited                       // everything that Core.Audit with this ID asked for has ended
+	EventCopy                          // another program runs with this till's key, and this one goes on all the same
 )
 
 // Core is the replication of one till without its I/O.
@@ -95,12 +139,24 @@ type Core struct {
 	links    map[LinkID]*link
 	nextLink LinkID
 	held     map[crdt.TillID]map[crdt.Scope]crdt.Context // what other tills are known to hold
+	told     uint64                                      // rises when a till said that it holds more
 	have     map[crdt.Scope]crdt.Context                 // durable, not told yet
 	haveAt   time.Time                                   // when to tell it; zero: nothing to tell
 	whole    map[crdt.Scope]bool                         // pull all that is missing at once: a claim was dropped
 	changed  time.Time                                   // when something last changed here or was told by a peer
 	events   []Event
 	stats    Stats
+	met      meetings              // nonces of other tills
+	copyMet  [16]byte              // hashed nonce of the program with this till's key that was told last
+	doubts   map[DoubtKind]bool    // told
+	paused   func(crdt.Scope) bool // scopes of which nothing foreign is taken now; nil: none
+	wall     time.Duration         // the wall clock minus the clock that drives the core
+	audit    auditor
+	agreed   map[crdt.TillID]map[crdt.Scope]crdt.Context // what a till and this one both held when an audit found them equal
+	joining  map[crdt.Scope]bool                         // a claim of gaps between starts is being written
+	runs     map[crdt.TillID]int                         // about how many runs are remembered of a till
+	marks    marks
+	relay    relays
 	committer
 }
 
@@ -113,6 +169,9 @@ type Stats struct {
 	PullsTimedOut                            uint64
 	DigestsDiffer                            uint64 // equal contexts with unequal digests
 	Forks                                    uint64
+	Audits, Repairs                          uint64 // scopes compared with a till, commits put back here
+	Paused                                   uint64 // commits not taken because their scope was paused
+	Twice                                    uint64 // keys that were found to speak from two programs
 }
 
 // NewCore returns a core that holds what cfg says.
@@ -134,10 +193,20 @@ func NewCore(cfg Config) *Core {
 		held:     make(map[crdt.TillID]map[crdt.Scope]crdt.Context),
 		have:     make(map[crdt.Scope]crdt.Context),
 		whole:    make(map[crdt.Scope]bool),
+		met:      make(meetings),
+		doubts:   make(map[DoubtKind]bool),
+		agreed:   make(map[crdt.TillID]map[crdt.Scope]crdt.Context),
+		joining:  make(map[crdt.Scope]bool),
+		runs:     make(map[crdt.TillID]int),
 	}
+	c.audit.init(cfg.Damaged)
+	c.marks.init(cfg.Agreed)
 	c.committer.init(cfg.Heads)
 	return c
 }
+
+// SetWall says how far the wall clock is from the clock that drives the core; peers are told of the wall clock.
+func (c *Core) SetWall(offset time.Duration) { c.wall = offset }
 
 // Stats returns the counters.
 func (c *Core) Stats() Stats { return c.stats }
@@ -164,6 +233,7 @@ func (c *Core) Scopes() []crdt.Scope {
 
 // Holders returns the other tills known to hold a commit durably, sorted. A till that is away counts: it still has it.
 func (c *Core) Holders(scope crdt.Scope, d crdt.Dot) []crdt.TillID {
+	c.clouds()
 	var out []crdt.TillID
 	for till, scopes := range c.held {
 		if scopes[scope].Has(d) {
@@ -174,8 +244,29 @@ func (c *Core) Holders(scope crdt.Scope, d crdt.Dot) []crdt.TillID {
 	return out
 }
 
+// Lacks returns what is held here and a peer is not known to hold, by scope; nothing of scopes that it holds whole.
+func (c *Core) Lacks(peer crdt.TillID) map[crdt.Scope]crdt.Context {
+	out := make(map[crdt.Scope]crdt.Context)
+	for scope, mine := range c.contexts {
+		if missing := mine.Minus(c.held[peer][scope]); len(missing) > 0 {
+			out[scope] = missing
+		}
+	}
+	return out
+}
+
+// Told returns a number that rises whenever another till said that it holds more: what Holders answers may have changed.
+func (c *Core) Told() uint64 { return c.told }
+
 // Forget drops what is known about what a till holds: it was revoked or its store is in doubt.
-func (c *Core) Forget(till crdt.TillID) { delete(c.held, till) }
+func (c *Core) Forget(till crdt.TillID) {
+	delete(c.held, till)
+	delete(c.agreed, till)
+	c.audit.forget(till)
+	for _, l := range c.links {
+		maps.DeleteFunc(l.relayed.told, func(key relayKey, _ crdt.Context) bool { return key.peer == till })
+	}
+}
 
 func (c *Core) heldBy(till crdt.TillID, scope crdt.Scope) crdt.Context {
 	scopes := c.held[till]
@@ -187,6 +278,35 @@ func (c *Core) heldBy(till crdt.TillID, scope crdt.Scope) crdt.Context {
 		scopes[scope] = make(crdt.Context)
 	}
 	return scopes[scope]
+}
+
+var errCrowded = fmt.Errorf("%w: it tells of more than any shop holds", ErrProtocol)
+
+// crowded reports whether more is told of a peer than can be remembered; an honest one never does.
+func (c *Core) crowded(till crdt.TillID, scope crdt.Scope, entries crdt.Context) bool {
+	scopes := c.held[till]
+	if scopes[scope] == nil && len(scopes) >= maxScopes {
+		return true
+	}
+	n := runsOf(entries)
+	if c.runs[till] += n; c.runs[till] <= maxRuns {
+		return false
+	}
+	c.countRuns(till, n)
+	if c.runs[till] > maxRuns {
+		// It may be joining a shop with a past. What it told of the scope before is forgotten: then it is believed to hold
+		// less than it does, never more, until the states are equal.
+		delete(scopes, scope)
+		c.countRuns(till, n)
+	}
+	return c.runs[till] > maxRuns
+}
+
+func (c *Core) countRuns(till crdt.TillID, more int) {
+	c.runs[till] = more
+	for _, held := range c.held[till] {
+		c.runs[till] += runsOf(held)
+	}
 }
 
 // scopeStates returns what Hello's hash is made of.
@@ -216,12 +336,16 @@ func (c *Core) StateHash() [16]byte {
 
 // Tick does what is due. Call it at or after the time that Deadline returns.
 func (c *Core) Tick(now time.Time) {
+	c.goOn(now)
 	if !c.haveAt.IsZero() && !now.Before(c.haveAt) {
 		c.tellHave()
 	}
 	for _, l := range c.sorted() {
 		c.tickLink(now, l)
 	}
+	c.tickAudits(now)
+	c.tickMarks(now)
+	c.tickRelays(now)
 }
 
 // Deadline returns when Tick has something to do, zero if never.
@@ -232,6 +356,12 @@ func (c *Core) Deadline() time.Time {
 			at = t
 		}
 	}
+	if len(c.later) > 0 && c.later[0].mark <= c.done {
+		earlier(time.Time{}.Add(1)) // due at once
+	}
+	earlier(c.auditDeadline())
+	earlier(c.marks.due)
+	earlier(c.relay.due)
 	for _, l := range c.links {
 		earlier(l.helloAt)
 		earlier(c.askAt(l))
@@ -270,16 +400,4 @@ func (c *Core) tellHave() {
 		}
 		delete(c.have, scope)
 	}
-}
-
-// noteOwn reports a doubt if a peer knows commits of this replica that the store lacks.
-func (c *Core) noteOwn(l *link, scope crdt.Scope, entries crdt.Context) {
-	own := crdt.Context{c.cfg.Replica: entries[c.cfg.Replica]}
-	missing := own.Minus(c.contexts[scope])
-	if len(missing) == 0 || c.doubt {
-		return
-	}
-	c.doubt = true
-	c.event(Event{Kind: EventDoubt, Link: l.id, Till: l.till, Text: fmt.Sprintf(
-		"till %s holds changes of this till in %v that are missing here: %v", l.till.Short(), scope, missing)})
 }

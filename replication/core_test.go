@@ -71,6 +71,42 @@ func TestPushHaveAndCopies(t *testing.T) {
 	require.Empty(t, a.core.Holders(c.Scope, c.Dot))
 }
 
+// TestUrgentIsAnsweredToWhoPushed: the writer hears at once from every till that holds an urgent commit, and the others
+// from each other within the second, so one urgent commit costs as many answers at once as there are other tills.
+func TestUrgentIsAnsweredToWhoPushed(t *testing.T) {
+	const tills = 5
+	s := newShop(t, tills)
+	for i, a := range s.nodes {
+		for _, b := range s.nodes[:i] {
+			s.link(a, b)
+		}
+	}
+	s.run()
+	writer := s.nodes[0]
+	haves := func() (n int) {
+		for _, d := range s.nodes {
+			for _, p := range d.peers {
+				n += kinds(p.got)[wire.KindHave]
+			}
+		}
+		return n
+	}
+	before := haves()
+	urgent, second := writer.register(1, "espresso"), writer.register(2, "doppio")
+	urgent.Urgent, second.Urgent = true, true
+	writer.core.Propose(second)
+	c := writer.write(urgent)
+	s.pass(0)
+	require.Len(t, writer.core.Holders(c.Scope, c.Dot), tills-1)
+	require.Equal(t, tills-1, haves()-before, "one from each, for both")
+	require.Equal(t, []crdt.TillID{writer.id}, s.nodes[1].core.Holders(c.Scope, c.Dot))
+	s.pass(time.Second)
+	for _, d := range s.nodes {
+		require.Len(t, d.core.Holders(c.Scope, c.Dot), tills-1, "all know it of all")
+	}
+	s.requireEqual()
+}
+
 func TestThirdTillLearnsByHave(t *testing.T) {
 	s := newShop(t, 3)
 	a, b, c := s.nodes[0], s.nodes[1], s.nodes[2]
@@ -115,8 +151,8 @@ func TestRefusals(t *testing.T) {
 		want     error
 	}{
 		"wrong shop":   {[]wire.Message{hello(func(h *wire.Hello) { h.Shop[3] = 1 })}, replication.ErrWrongShop},
-		"too new":      {[]wire.Message{hello(func(h *wire.Hello) { h.Oldest, h.Newest = 90, 91 })}, replication.ErrVersion},
-		"too old":      {[]wire.Message{hello(func(h *wire.Hello) { h.Oldest, h.Newest = 0, 0 })}, replication.ErrVersion},
+		"too new":      {[]wire.Message{hello(func(h *wire.Hello) { h.Oldest, h.Newest = 90, 91 })}, replication.ErrNewer},
+		"too old":      {[]wire.Message{hello(func(h *wire.Hello) { h.Oldest, h.Newest = 0, 0 })}, replication.ErrOlder},
 		"another till": {[]wire.Message{hello(func(h *wire.Hello) { h.Till[0] = 8 })}, replication.ErrIdentity},
 		"new replica": {[]wire.Message{hello(func(*wire.Hello) {}), hello(func(h *wire.Hello) { h.Replica[0] = 8 })},
 			replication.ErrIdentity},

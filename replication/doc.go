@@ -4,8 +4,8 @@
 // how bytes travel (package mesh), where they rest (package store), or what they mean (packages crdt/...).
 //
 // [Core] is all of it as one state machine without I/O: the committer (Propose, Take, Done) and a session per link
-// (LinkUp, Receive, Next, NextRead, ReadDone, Tick, LinkDown). The simulator steps it directly. Package engine is
-// the thin driver that runs a Core over real links and a real store.
+// (LinkUp, Receive, Next, NextRead, ReadDone, Tick, LinkDown), and the audit (NextAudit, AuditDone). The simulator steps it
+// directly. Package engine is the thin driver that runs a Core over real links and a real store.
 //
 // # The rules it keeps
 //

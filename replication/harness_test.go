@@ -3,6 +3,7 @@ package replication_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -22,15 +23,19 @@ var (
 
 // shopOf is a few cores with stores in memory and a clock that only the test moves.
 type shopOf struct {
-	t     *testing.T
-	now   time.Time
-	nodes []*node
+	t      *testing.T
+	now    time.Time
+	nodes  []*node
+	change func(*replication.Config)
 }
 
 type node struct {
 	shop    *shopOf
 	id      crdt.TillID
 	replica crdt.ReplicaID
+	disk    *memory.Disk
+	rows    *memory.Store
+	boot    uint32
 	store   *store.Store
 	core    *replication.Core
 	peers   map[replication.LinkID]*peer
@@ -54,21 +59,58 @@ type everybody struct{}
 func (everybody) MayPush(t crdt.TillID, c *crdt.Commit) bool { return t[0] == c.Dot.Replica[0] }
 
 func newShop(t *testing.T, tills int) *shopOf {
-	s := &shopOf{t: t, now: noon}
+	return newShopWith(t, tills, func(*replication.Config) {})
+}
+
+// newShopWith is newShop with a change to what every core starts from, now and later.
+func newShopWith(t *testing.T, tills int, change func(*replication.Config)) *shopOf {
+	s := &shopOf{t: t, now: noon, change: change}
 	for n := range tills {
-		st, err := store.Open(context.Background(), memory.New())
-		require.NoError(t, err)
-		d := &node{
-			shop: s, id: crdt.TillID{byte(n + 1)}, replica: crdt.ReplicaID{byte(n + 1)}, store: st,
-			peers: make(map[replication.LinkID]*peer), results: make(map[uint64]replication.Result),
-		}
-		d.core = replication.NewCore(replication.Config{
-			Shop: shop, Till: d.id, Replica: d.replica, Boot: 7, Roster: everybody{},
-			Contexts: st.Contexts(), Digests: st.Digests(), Heads: st.Heads(),
-		})
+		d := &node{shop: s, id: crdt.TillID{byte(n + 1)}, replica: crdt.ReplicaID{byte(n + 1)}, disk: memory.NewDisk(), boot: 6}
+		d.start()
 		s.nodes = append(s.nodes, d)
 	}
 	return s
+}
+
+// start begins a new life of a till on its disk.
+func (d *node) start() {
+	t := d.shop.t
+	var err error
+	d.rows, err = d.disk.Open()
+	require.NoError(t, err)
+	d.store, err = store.Open(context.Background(), d.rows)
+	require.NoError(t, err)
+	d.boot++
+	d.peers, d.order, d.results = make(map[replication.LinkID]*peer), nil, make(map[uint64]replication.Result)
+	damaged, err := d.store.Damaged(context.Background())
+	require.NoError(t, err)
+	agreed, err := d.store.Agreed(context.Background(), d.replica)
+	require.NoError(t, err)
+	cfg := replication.Config{
+		Shop: shop, Till: d.id, Replica: d.replica, Boot: d.boot, Nonce: [16]byte{d.id[0], byte(d.boot)}, Roster: everybody{},
+		Contexts: d.store.Contexts(), Digests: d.store.Digests(), Heads: d.store.Heads(), Damaged: damaged, Agreed: agreed,
+	}
+	for scope, head := range cfg.Heads { // a new lineage begins anew
+		if cfg.Contexts[scope].Last(d.replica) != head.Seq {
+			delete(cfg.Heads, scope)
+		}
+	}
+	d.shop.change(&cfg)
+	d.core = replication.NewCore(cfg)
+}
+
+// restart ends a till, cutting its links, and starts it again.
+func (d *node) restart() {
+	for _, id := range d.order {
+		if p := d.peers[id]; p.to != nil {
+			p.to.core.LinkDown(d.shop.now, p.link)
+			delete(p.to.peers, p.link)
+			p.to.order = slices.DeleteFunc(p.to.order, func(o replication.LinkID) bool { return o == p.link })
+		}
+	}
+	require.NoError(d.shop.t, d.store.Close())
+	d.start()
 }
 
 func (s *shopOf) link(a, b *node) {
@@ -141,6 +183,11 @@ func (d *node) step() (moved bool) {
 			moved = true
 			d.read(r)
 		}
+	}
+	if r, ok := d.core.NextAudit(); ok {
+		moved = true
+		f, err := d.store.Audit(context.Background(), r)
+		d.core.AuditDone(d.shop.now, f, err)
 	}
 	if ops := d.core.Take(1 << 20); len(ops) > 0 {
 		moved = true

@@ -2,6 +2,7 @@ package replication
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/tillmesh/tillmesh/crdt"
@@ -13,7 +14,7 @@ func (c *Core) sayHello(now time.Time, l *link) {
 	l.asked = false
 	hello := &wire.Hello{
 		Oldest: wire.Oldest, Newest: wire.Version, Shop: c.cfg.Shop, Till: c.cfg.Till, Replica: c.cfg.Replica,
-		Nonce: c.cfg.Nonce, WallMS: now.UnixMilli(), State: c.StateHash(), Program: c.cfg.Program,
+		Nonce: c.cfg.Nonce, WallMS: now.Add(c.wall).UnixMilli(), State: c.StateHash(), Program: c.cfg.Program, Boot: c.cfg.Boot,
 	}
 	l.told = hello.State
 	for i, m := range l.out {
@@ -45,28 +46,39 @@ func (c *Core) sameAs(till crdt.TillID) bool {
 func (c *Core) equal(now time.Time, l *link) {
 	l.equalAt, l.patience = now, quietAfter
 	for _, scope := range c.Scopes() {
-		c.heldBy(l.till, scope).AddAll(c.contexts[scope])
+		if c.heldBy(l.till, scope).AddAll(c.contexts[scope]) {
+			c.told++
+		}
+		c.tells(now, scope, c.contexts[scope])
 	}
+	c.relayOf(now, l.till)
 	c.event(Event{Kind: EventEqual, Link: l.id, Till: l.till})
 }
 
 func (c *Core) onHello(now time.Time, l *link, m *wire.Hello) error {
 	switch {
-	case m.Oldest > wire.Version || m.Newest < wire.Oldest:
-		return fmt.Errorf("%w: it speaks %d to %d, this one %d to %d", ErrVersion, m.Oldest, m.Newest, wire.Oldest, wire.Version)
+	case m.Oldest > wire.Version:
+		return fmt.Errorf("%w: it speaks %d to %d, this one %d to %d", ErrNewer, m.Oldest, m.Newest, wire.Oldest, wire.Version)
+	case m.Newest < wire.Oldest:
+		return fmt.Errorf("%w: it speaks %d to %d, this one %d to %d", ErrOlder, m.Oldest, m.Newest, wire.Oldest, wire.Version)
 	case m.Shop != c.cfg.Shop:
 		return fmt.Errorf("%w (%v)", ErrWrongShop, m.Shop)
+	case m.Till == l.till && m.Till == c.cfg.Till:
+		return c.copied(l, m)
 	case m.Till != l.till || m.Till == c.cfg.Till:
 		return fmt.Errorf("%w: key of %v, says %v", ErrIdentity, l.till.Short(), m.Till.Short())
 	}
 	first := !l.ready
-	if l.hello != nil && l.hello.Replica != m.Replica {
-		return fmt.Errorf("%w: it changed its replica during a link", ErrIdentity)
+	if l.hello != nil && (l.hello.Replica != m.Replica || l.hello.Nonce != m.Nonce) {
+		return fmt.Errorf("%w: it changed its replica or nonce during a link", ErrIdentity)
 	}
 	l.ready, l.hello = true, m
 	if first {
 		c.event(Event{Kind: EventReady, Link: l.id, Till: l.till})
+		c.greetAudits(now, l)
+		c.relaySoon(now)
 	}
+	c.meet(l, m)
 	if m.State == c.StateHash() {
 		c.equal(now, l)
 		if l.told != m.State {
@@ -78,7 +90,7 @@ func (c *Core) onHello(now time.Time, l *link, m *wire.Hello) error {
 	return nil
 }
 
-func (c *Core) onScopes(l *link, m *wire.Scopes) {
+func (c *Core) onScopes(now time.Time, l *link, m *wire.Scopes) {
 	theirs := make(map[crdt.Scope]wire.ScopeState, len(m.List))
 	for _, s := range m.List {
 		theirs[s.Scope] = s
@@ -88,11 +100,14 @@ func (c *Core) onScopes(l *link, m *wire.Scopes) {
 		case !ok || their.Context != mine.Context:
 			c.sendContext(l, mine.Scope, true)
 		case their.Digest == mine.Digest:
-			c.heldBy(l.till, mine.Scope).AddAll(c.contexts[mine.Scope])
+			if c.heldBy(l.till, mine.Scope).AddAll(c.contexts[mine.Scope]) {
+				c.told++
+			}
+			c.tells(now, mine.Scope, c.contexts[mine.Scope])
+			c.relayOf(now, l.till)
 		default:
 			c.stats.DigestsDiffer++
-			c.event(Event{Kind: EventNotice, Link: l.id, Till: l.till, Text: fmt.Sprintf(
-				"%v differs from till %s although both took the same changes", mine.Scope, l.till.Short())})
+			c.differs(now, l, mine.Scope)
 		}
 	}
 	// Scopes answer a Hello from here that found a difference: without a question of its own, only the peer would learn
@@ -102,9 +117,16 @@ func (c *Core) onScopes(l *link, m *wire.Scopes) {
 	}
 }
 
-// sendContext advertises what is held of a scope: all of it, or the entries that changed since last told on this link.
-func (c *Core) sendContext(l *link, scope crdt.Scope, full bool) {
+// sendContext advertises what is held of a scope: all of it, or the entries that changed since last told on this link. It
+// reports whether that is all; if it is too much for a message, the newest is told.
+func (c *Core) sendContext(l *link, scope crdt.Scope, full bool) (whole bool) {
 	mine := c.contexts[scope]
+	if whole = fits(mine, maxContext); !whole {
+		mine = newest(mine, maxContext)
+	}
+	if full && l.sayingAll(scope, mine) {
+		return whole
+	}
 	entries := make(crdt.Context)
 	for r, list := range mine {
 		if full || !equalRuns(l.sent[scope][r], list) {
@@ -112,10 +134,21 @@ func (c *Core) sendContext(l *link, scope crdt.Scope, full bool) {
 		}
 	}
 	if !full && len(entries) == 0 && l.sent[scope] != nil {
-		return
+		return whole
 	}
 	l.sent[scope] = mine.Clone()
 	l.out = append(l.out, &wire.Context{Scope: scope, Full: full, Entries: entries.Clone(), Hash: mine.Hash()})
+	return whole
+}
+
+// sayingAll reports whether the last Context of a scope that waits to be sent says all of this.
+func (l *link) sayingAll(scope crdt.Scope, mine crdt.Context) bool {
+	for _, m := range slices.Backward(l.out) {
+		if m, ok := m.(*wire.Context); ok && m.Scope == scope {
+			return m.Full && m.Hash == mine.Hash()
+		}
+	}
+	return false
 }
 
 func equalRuns(a, b []crdt.Interval) bool {
@@ -130,7 +163,10 @@ func equalRuns(a, b []crdt.Interval) bool {
 	return true
 }
 
-func (c *Core) onContext(now time.Time, l *link, m *wire.Context) {
+func (c *Core) onContext(now time.Time, l *link, m *wire.Context) error {
+	if c.crowded(l.till, m.Scope, m.Entries) {
+		return errCrowded
+	}
 	advert := l.advert[m.Scope]
 	if advert == nil || m.Full {
 		advert = make(crdt.Context, len(m.Entries))
@@ -138,14 +174,22 @@ func (c *Core) onContext(now time.Time, l *link, m *wire.Context) {
 	for r, list := range m.Entries {
 		advert[r] = list
 	}
+	if runsOf(advert) > maxRuns {
+		return errCrowded
+	}
 	if advert.Hash() != m.Hash {
 		// A part was lost or came out of order. Begin again with the whole.
 		delete(l.advert, m.Scope)
 		l.out = append(l.out, &wire.Scopes{List: nil})
-		return
+		return nil
 	}
 	l.advert[m.Scope] = advert
-	c.heldBy(l.till, m.Scope).AddAll(advert)
+	if c.heldBy(l.till, m.Scope).AddAll(advert) {
+		c.told++
+	}
+	c.tells(now, m.Scope, m.Entries)
+	c.relayOf(now, l.till)
 	c.noteOwn(l, m.Scope, m.Entries)
 	c.pull(now, l, m.Scope)
+	return nil
 }

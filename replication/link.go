@@ -29,13 +29,23 @@ type link struct {
 	refused  int    // questions refused since Next was called
 	asked    bool   // Scopes were sent since the last Hello: the peer tells what it holds
 	askID    uint64
-	waits    map[crdt.Scope]wait // named in a Have, not here yet
+	waits    map[crdt.Scope]wait         // named in a Have, not here yet
+	urgent   map[crdt.Scope]crdt.Context // pushed by it as urgent and just became durable here
 	again    map[crdt.Scope]time.Time
 	helloAt  time.Time
 	saidAt   time.Time     // when the last Hello was queued
 	patience time.Duration // how long to wait for the next if the states are not known to be equal
 	told     [16]byte      // state hash of the last Hello sent
 	equalAt  time.Time     // when the states were last seen equal
+
+	drops     map[crdt.Scope]int // claims dropped in a row
+	toldTwice bool               // it was told that its till's key speaks twice
+	auditAt   time.Time          // when its till is to be audited
+	asking    *ask               // the scope that is being compared with its till
+	toAsk     []*ask             // scopes to be compared next
+	answering *answering         // what the other side compares
+	differAt  map[crdt.Scope]time.Time
+	relayed   relayed
 }
 
 type wait struct {
@@ -53,6 +63,7 @@ func (c *Core) LinkUp(now time.Time, till crdt.TillID) LinkID {
 		pulls:  make(map[uint64]*pull),
 		waits:  make(map[crdt.Scope]wait),
 		again:  make(map[crdt.Scope]time.Time),
+		drops:  make(map[crdt.Scope]int), differAt: make(map[crdt.Scope]time.Time),
 	}
 	c.links[l.id] = l
 	c.sayHello(now, l)
@@ -66,6 +77,7 @@ func (c *Core) LinkDown(now time.Time, id LinkID) {
 		return
 	}
 	delete(c.links, id)
+	c.leaveAudits(now, l)
 	for _, p := range l.sortedPulls() {
 		c.pullElsewhere(now, l, p)
 	}
@@ -149,6 +161,27 @@ func (l *link) queuePush(c *Core, commit []byte, urgent bool) bool {
 	return true
 }
 
+// addUrgent notes a commit that this link pushed and that is durable now, for answerUrgent.
+func (l *link) addUrgent(commit *crdt.Commit) {
+	if l.urgent == nil {
+		l.urgent = make(map[crdt.Scope]crdt.Context)
+	}
+	if l.urgent[commit.Scope] == nil {
+		l.urgent[commit.Scope] = make(crdt.Context)
+	}
+	l.urgent[commit.Scope].Add(commit.Dot.Replica, commit.Interval())
+}
+
+// answerUrgent tells the peer that what it pushed as urgent is durable here.
+func (l *link) answerUrgent() {
+	for _, scope := range sortedScopes(l.urgent) {
+		if l.ready {
+			l.queueHave(scope, l.urgent[scope])
+		}
+	}
+	l.urgent = nil
+}
+
 func (l *link) queueHave(scope crdt.Scope, entries crdt.Context) {
 	l.out = append(l.out, &wire.Have{Scope: scope, Entries: entries.Clone()})
 }
@@ -157,8 +190,9 @@ func (l *link) queueHave(scope crdt.Scope, entries crdt.Context) {
 // of a Core, so the driver does it before it stops others from using the Core.
 type Prepared struct {
 	message wire.Message
-	commits []*crdt.Commit // of a Push or Commits, up to the first that cannot be read
-	err     error          // why that one cannot
+	commits []*crdt.Commit // of a Push, Commits or Audit, up to the first that cannot be read
+	audit   *wire.AuditBody
+	err     error // why that one cannot
 }
 
 // Prepare reads the commits of a message that arrived, for [Core.ReceivePrepared].
@@ -170,6 +204,12 @@ func Prepare(m wire.Message) Prepared {
 		list = m.List
 	case *wire.Push:
 		list = m.List
+	case *wire.Audit:
+		if p.audit, p.err = wire.DecodeAudit(m.Body); p.err != nil {
+			p.err = fmt.Errorf("%w: %w", ErrProtocol, p.err)
+		} else if p.audit != nil {
+			list = p.audit.Commits
+		}
 	}
 	if len(list) > 0 {
 		p.commits = make([]*crdt.Commit, 0, len(list))
@@ -206,11 +246,14 @@ func (c *Core) ReceivePrepared(now time.Time, id LinkID, p Prepared) error {
 	if !l.ready {
 		return fmt.Errorf("%w: it did not say hello first", ErrProtocol)
 	}
+	if len(l.out) > maxOut {
+		return fmt.Errorf("%w: it asks and does not read", ErrProtocol)
+	}
 	switch m := m.(type) {
 	case *wire.Scopes:
-		c.onScopes(l, m)
+		c.onScopes(now, l, m)
 	case *wire.Context:
-		c.onContext(now, l, m)
+		return c.onContext(now, l, m)
 	case *wire.Pull:
 		return c.onPull(l, m)
 	case *wire.Commits:
@@ -220,13 +263,22 @@ func (c *Core) ReceivePrepared(now time.Time, id LinkID, p Prepared) error {
 	case *wire.Push:
 		return c.onPush(now, l, m, p)
 	case *wire.Have:
-		c.onHave(now, l, m)
+		return c.onHave(now, l, m)
 	case *wire.Ask:
+		if m.Topic == wire.RelayTopic {
+			return c.onRelay(now, l, m)
+		}
 		c.event(Event{Kind: EventAsked, Link: l.id, Till: l.till, ID: m.ID, Topic: m.Topic, Body: m.Body})
 	case *wire.Answer:
+		if c.relayAnswered(now, l, m) {
+			return nil
+		}
 		c.event(Event{Kind: EventAnswered, Link: l.id, Till: l.till, ID: m.ID, OK: m.OK, Body: m.Body})
-	case *wire.Audit, nil:
-		// Audit has its place in the protocol; a message of a newer program is passed over.
+	case *wire.Audit:
+		return c.onAudit(now, l, m.Scope, len(m.Body), p)
+	case *wire.Twice:
+		c.onTwice(l, m)
+	case nil: // a message of a newer program is passed over
 	}
 	return nil
 }
@@ -244,14 +296,20 @@ func (c *Core) askScopes(l *link) {
 	l.out = append(l.out, scopes)
 }
 
-func (c *Core) onHave(now time.Time, l *link, m *wire.Have) {
+func (c *Core) onHave(now time.Time, l *link, m *wire.Have) error {
+	if c.crowded(l.till, m.Scope, m.Entries) {
+		return errCrowded
+	}
 	if c.heldBy(l.till, m.Scope).AddAll(m.Entries) {
+		c.told++
 		c.changed = now
+		c.tells(now, m.Scope, m.Entries)
+		c.relayOf(now, l.till)
 	}
 	c.noteOwn(l, m.Scope, m.Entries)
 	missing := m.Entries.Minus(c.contexts[m.Scope])
-	if len(missing) == 0 {
-		return
+	if len(missing) == 0 || c.pausing(m.Scope) {
+		return nil
 	}
 	w, waiting := l.waits[m.Scope]
 	if !waiting {
@@ -259,6 +317,7 @@ func (c *Core) onHave(now time.Time, l *link, m *wire.Have) {
 	}
 	w.missing.AddAll(missing)
 	l.waits[m.Scope] = w
+	return nil
 }
 
 func (c *Core) tickLink(now time.Time, l *link) {
@@ -356,5 +415,6 @@ func (c *Core) Refuse(id LinkID, reason error) {
 		text = text[:400]
 	}
 	l.ready, l.serves, l.pushBytes = false, nil, 0
+	l.asking, l.toAsk, l.answering = nil, nil, nil
 	l.out = []wire.Message{&wire.Bye{Code: code, Text: text}}
 }

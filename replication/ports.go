@@ -2,6 +2,7 @@ package replication
 
 import (
 	"context"
+	"errors"
 
 	"github.com/tillmesh/tillmesh/crdt"
 )
@@ -24,9 +25,31 @@ type Store interface {
 type Op struct {
 	Commit *crdt.Commit
 	Own    bool // the commit is this replica's: it becomes the head of its scope
-	Claim  *Claim
-	Notes  []Note
+	// Seen is, for each piece of an own commit, the own number in the clock that its author read. An author that had not
+	// seen the replica's last write of the register is refused with [Refused]. nil: nobody asks.
+	Seen []crdt.Seq
+	// Repair: the commit may be held already. What a whole store would keep of it is put back, and nothing else; on a
+	// store that lost nothing it changes nothing. See DESIGN.md, The audit.
+	Repair bool
+	// Recount corrects the sums kept of a scope by what the last reading of all its rows found; zero: no scope.
+	Recount crdt.Scope
+	Claim   *Claim
+	Notes   []Note
 }
+
+// ErrStale is why an own change is refused whose author had not seen this till's own last write of a register.
+var ErrStale = errors.New("the value was changed here meanwhile; read it again and repeat the change")
+
+// Refused is an error of Apply that concerns one op: nothing was written, and the others may be applied without it.
+type Refused struct {
+	Index int // of the op
+	Err   error
+}
+
+func (r *Refused) Error() string { return r.Err.Error() }
+
+// Unwrap returns the reason.
+func (r *Refused) Unwrap() error { return r.Err }
 
 // Claim adds commits to the context of which no piece is live any more (design §3.3, End).
 type Claim struct {
@@ -48,8 +71,13 @@ type Outcome struct {
 	Live bool
 	// Dead tells which pieces did not count when the batch was written, a bit per piece from the lowest; nil if all did.
 	Dead []byte
-	// Fork: another commit is held under this dot. Both are kept, the new one is not applied.
+	// Fork: another commit is held under this dot, its hash is Held. Both are kept, the new one is not applied.
 	Fork bool
+	Held crdt.Hash // zero if the one that is held cannot be read
+	// Repaired: a repair put something back.
+	Repaired bool
+	// Ignored are objects that an item of the commit lists although they supersede others themselves; they stay.
+	Ignored []crdt.Key
 	// Alarms are items that exist with different bytes.
 	Alarms []crdt.Key
 }
@@ -75,6 +103,6 @@ type Head struct {
 
 // Roster answers who may do what on a link. Its methods do not block and may be called at any time.
 type Roster interface {
-	// MayPush reports whether the till may push the commit: only those of its own lineages.
+	// MayPush reports whether the till may push the commit: only those of its own lineages, a cloud only those of its own seats.
 	MayPush(till crdt.TillID, c *crdt.Commit) bool
 }

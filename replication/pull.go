@@ -45,7 +45,7 @@ func (c *Core) inFlight(scope crdt.Scope, want crdt.Context) crdt.Context {
 // pull asks a peer for what it advertises and nobody is fetching yet.
 func (c *Core) pull(now time.Time, l *link, scope crdt.Scope) {
 	advert := l.advert[scope]
-	if !l.ready || len(advert) == 0 || c.failed || c.doubt {
+	if !l.ready || len(advert) == 0 || c.failed || c.doubt || c.pausing(scope) {
 		return
 	}
 	if at, pausing := l.again[scope]; pausing && now.Before(at) {
@@ -73,7 +73,7 @@ func (c *Core) pulling(scope crdt.Scope) bool {
 
 // pullMissing asks a peer for what it named in a Have and was not pushed meanwhile.
 func (c *Core) pullMissing(now time.Time, l *link, scope crdt.Scope, missing crdt.Context) {
-	if !l.ready || c.failed || c.doubt {
+	if !l.ready || c.failed || c.doubt || c.pausing(scope) {
 		return
 	}
 	if want := c.inFlight(scope, missing.Minus(c.contexts[scope])); len(want) > 0 {
@@ -83,6 +83,7 @@ func (c *Core) pullMissing(now time.Time, l *link, scope crdt.Scope, missing crd
 
 func (c *Core) sendPull(now time.Time, l *link, scope crdt.Scope, want crdt.Context, forHave bool) {
 	l.pullID++
+	want = widened(want, maxContext)
 	l.pulls[l.pullID] = &pull{
 		id: l.pullID, scope: scope, want: want, forHave: forHave,
 		frames: make(map[uint64]bool), giveUp: now.Add(pullPatience),
@@ -96,6 +97,11 @@ func (c *Core) onCommits(now time.Time, l *link, m *wire.Commits, read Prepared)
 		return nil
 	}
 	for i, commit := range read.commits {
+		if c.pausing(commit.Scope) {
+			c.stats.Paused++
+			continue
+		}
+		c.noteOwnCommit(l, commit)
 		r := request{op: Op{Commit: commit}, size: 2*len(m.List[i]) + 400, link: l.id, till: l.till}
 		if p != nil {
 			p.waiting++
@@ -122,6 +128,11 @@ func (c *Core) onPush(now time.Time, l *link, m *wire.Push, read Prepared) error
 			continue
 		}
 		c.heldBy(l.till, commit.Scope).Add(commit.Dot.Replica, commit.Interval())
+		if c.pausing(commit.Scope) {
+			c.stats.Paused++
+			continue
+		}
+		c.noteOwnCommit(l, commit)
 		c.offer(request{op: Op{Commit: commit}, size: 2*len(m.List[i]) + 400, link: l.id, till: l.till, urgent: m.Urgent})
 	}
 	return read.err
@@ -144,7 +155,10 @@ func (c *Core) progress(now time.Time, r *request) {
 		return
 	}
 	if r.op.Commit != nil {
-		c.heldBy(l.till, r.op.Commit.Scope).Add(r.op.Commit.Dot.Replica, r.op.Commit.Interval())
+		held, commit := c.heldBy(l.till, r.op.Commit.Scope), r.op.Commit
+		if !held.CoversRun(commit.Dot.Replica, commit.Interval()) { // nearly always it was advertised
+			held.Add(commit.Dot.Replica, commit.Interval())
+		}
 	}
 	p := l.pulls[r.pull]
 	if p == nil {
@@ -154,6 +168,7 @@ func (c *Core) progress(now time.Time, r *request) {
 	if r.op.Claim != nil {
 		c.stats.Claims++
 		delete(c.whole, p.scope)
+		delete(l.drops, p.scope)
 		delete(l.pulls, p.id)
 		c.settled(now, p.scope)
 		return
@@ -174,16 +189,30 @@ func (c *Core) finishPulls(now time.Time, l *link) {
 			continue
 		}
 		delete(l.pulls, p.id)
-		if !p.forHave && len(p.want.Minus(c.contexts[p.scope])) > 0 {
+		if p.forHave {
+			c.settled(now, p.scope)
+			continue
+		}
+		if len(p.want.Minus(c.contexts[p.scope])) == 0 {
+			delete(l.drops, p.scope)
+		} else {
 			// Two answers that each need what the other one claims would be dropped for ever: from now on one at a time,
 			// about all that is missing.
 			c.whole[p.scope] = true
 			c.stats.ClaimsDropped++
-			l.again[p.scope] = now.Add(claimPause + c.cfg.Jitter(claimPause))
+			pause := l.pause(p.scope)
+			l.again[p.scope] = now.Add(pause + c.cfg.Jitter(pause))
 			l.helloAt = minTime(l.helloAt, now.Add(time.Second))
 		}
 		c.settled(now, p.scope)
 	}
+}
+
+// pause returns how long to wait before asking again after a claim was dropped: longer if that goes on, since a peer
+// that lost rows lets nobody claim until it is whole again.
+func (l *link) pause(scope crdt.Scope) time.Duration {
+	l.drops[scope]++
+	return claimPause << min(max(0, l.drops[scope]-4), 7)
 }
 
 // claim returns the commits that the end of a pull lets this till add to its context without bytes; nil if there are

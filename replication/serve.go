@@ -118,16 +118,20 @@ func (c *Core) finishServe(l *link) {
 		s.read = false
 		return
 	}
-	c.endServe(l, s, !c.failed)
+	// Rows that were lost look like rows that were superseded: nobody may claim on them.
+	c.endServe(l, s, !c.failed && !c.audit.damaged[s.scope])
 }
 
 // endServe closes an answer. What this till took since it began was sent or pushed before, and the context that the
 // peer is told now is the one the answer stands for.
 func (c *Core) endServe(l *link, s *serve, complete bool) {
-	if !s.forHave {
-		c.sendContext(l, s.scope, false)
+	if !s.forHave && !c.sendContext(l, s.scope, false) {
+		complete = false // what superseded the rest may be in what is not told
 	}
 	end := &wire.End{Pull: s.pull, Complete: complete, Frames: s.frames, Covers: s.covers}
+	if !fits(end.Covers, maxCovers) {
+		end.Complete, end.Covers = false, nil
+	}
 	end.Hash = l.sent[s.scope].Hash()
 	l.out = append(l.out, end)
 	l.serves = l.serves[1:]

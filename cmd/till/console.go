@@ -15,6 +15,8 @@ type console struct {
 	out, err io.Writer
 	env      func(string) string
 	json     bool
+	in       io.Reader // what a person types, if there is one
+	person   bool      // in and out are a terminal
 }
 
 // usageError means that the command line was wrong.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
 
 	"github.com/tillmesh/tillmesh/node/demo"
 )
@@ -25,6 +26,11 @@ func (d *demoCommand) Run(ctx context.Context, c *console) error {
 		return fmt.Errorf("find the program itself, which the demo starts for every till: %w", err)
 	}
 	return demo.Run(ctx, demo.Options{
-		Program: program, Tills: d.Tills, Once: d.Once, Keep: d.Keep, Out: c.out, JSON: c.json,
+		Program: program, Cloud: cloudBeside(program), Tills: d.Tills, Once: d.Once, Keep: d.Keep, Out: c.out, JSON: c.json,
 	})
+}
+
+// cloudBeside is where the program cloud is, if this one was built or installed together with it.
+func cloudBeside(program string) string {
+	return filepath.Join(filepath.Dir(program), "cloud"+filepath.Ext(program))
 }

@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"syscall"
@@ -13,6 +14,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/tillmesh/tillmesh/cloudlink/server/serverclient"
 )
 
 // told is a line of the demo.
@@ -24,7 +27,16 @@ type told struct {
 	Tills []struct {
 		URL string `json:"url"`
 	} `json:"tills"`
+	Cloud struct {
+		URL      string `json:"url"`
+		Account  string `json:"account"`
+		Password string `json:"password"`
+	} `json:"cloud"`
+	Text string `json:"text"`
 }
+
+// How many steps the play has, with a cloud and without.
+const steps, stepsWithoutCloud = 12, 7
 
 // The demo with real processes, stores and connections; every step is checked by the demo itself.
 func TestDemoOnce(t *testing.T) {
@@ -35,22 +47,22 @@ func TestDemoOnce(t *testing.T) {
 	t.Log("\n" + got.out)
 	require.Equal(t, exitDone, got.code, got.err)
 	require.Empty(t, got.err)
-	steps := 0
+	seen := 0
 	for text := range strings.Lines(got.out) {
 		var l told
 		require.NoError(t, json.Unmarshal([]byte(text), &l), text)
 		require.True(t, l.OK, text)
 		require.Positive(t, l.MS, text)
 		if l.Kind == "step" {
-			steps++
-			require.Equal(t, steps, l.Step)
+			seen++
+			require.Equal(t, seen, l.Step)
 		}
 	}
-	require.Equal(t, 7, steps)
+	require.Equal(t, steps, seen)
 }
 
-// demoUp starts a demo and waits until it stays up. It returns where its tills serve HTTP.
-func demoUp(t *testing.T, temp string) (cmd *exec.Cmd, addresses []string) {
+// demoUp starts the demo of a program and waits until it stays up. It returns where its tills and its cloud serve HTTP.
+func demoUp(t *testing.T, program, temp string, steps int) (cmd *exec.Cmd, up told) {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("starts a whole shop")
@@ -67,23 +79,41 @@ func demoUp(t *testing.T, temp string) (cmd *exec.Cmd, addresses []string) {
 			_ = cmd.Wait()
 		}
 	})
+	seen := 0
 	lines := bufio.NewScanner(out)
 	for lines.Scan() {
 		var l told
 		require.NoError(t, json.Unmarshal(lines.Bytes(), &l), lines.Text())
-		if l.Kind != "up" {
-			continue
+		switch l.Kind {
+		case "note":
+			require.Contains(t, l.Text, "the play goes on without a cloud")
+			require.Equal(t, stepsWithoutCloud, steps)
+		case "step":
+			require.Equal(t, seen+1, l.Step)
+			seen = l.Step
+		case "up":
+			require.Equal(t, steps, seen)
+			require.Len(t, l.Tills, 3)
+			for _, url := range l.addresses() {
+				require.True(t, listens(url))
+			}
+			return cmd, l
 		}
-		for _, place := range l.Tills {
-			addresses = append(addresses, strings.TrimPrefix(place.URL, "http://"))
-			require.True(t, listens(place.URL))
-		}
-		require.Len(t, addresses, 3)
-		return cmd, addresses
 	}
 	require.NoError(t, lines.Err())
 	require.Fail(t, "the demo ended before it was up")
-	return nil, nil
+	return nil, told{}
+}
+
+// addresses are those of its tills and its cloud.
+func (l told) addresses() (all []string) {
+	for _, place := range l.Tills {
+		all = append(all, place.URL)
+	}
+	if l.Cloud.URL != "" {
+		all = append(all, l.Cloud.URL)
+	}
+	return all
 }
 
 func listens(url string) bool {
@@ -96,11 +126,18 @@ func listens(url string) bool {
 
 func TestDemoStopsCleanly(t *testing.T) {
 	temp := t.TempDir()
-	cmd, addresses := demoUp(t, temp)
+	cmd, up := demoUp(t, program, temp, steps)
+	require.NotEmpty(t, up.Cloud.URL)
+	person, err := serverclient.New(serverclient.Config{URL: up.Cloud.URL})
+	require.NoError(t, err)
+	defer person.Close()
+	opened, err := person.SignIn(t.Context(), serverclient.SignIn{Name: up.Cloud.Account, Password: up.Cloud.Password, Label: "test"})
+	require.NoError(t, err, "whoever reads what the demo prints can sign in")
+	require.NotEmpty(t, opened.Token)
 	require.NoError(t, cmd.Process.Signal(syscall.SIGINT))
 	require.NoError(t, cmd.Wait())
-	for _, a := range addresses {
-		require.False(t, listens(a), "till on %s still runs", a)
+	for _, a := range up.addresses() {
+		require.False(t, listens(a), "what was on %s still runs", a)
 	}
 	left, err := os.ReadDir(temp)
 	require.NoError(t, err)
@@ -111,10 +148,12 @@ func TestAKilledDemoLeavesNoTillBehind(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("only Linux ends children with their parent")
 	}
-	cmd, addresses := demoUp(t, t.TempDir())
+	alone := filepath.Join(t.TempDir(), filepath.Base(program)) // no cloud beside it
+	require.NoError(t, os.Link(program, alone))
+	cmd, up := demoUp(t, alone, t.TempDir(), stepsWithoutCloud)
 	require.NoError(t, cmd.Process.Kill())
 	require.Error(t, cmd.Wait())
-	for _, a := range addresses {
+	for _, a := range up.addresses() {
 		require.Eventually(t, func() bool { return !listens(a) }, wait, 10*time.Millisecond, "till on %s still runs", a)
 	}
 }

@@ -1,4 +1,4 @@
-// Command till is one till of a shop: init, run, invite, join, status, mesh, and demo, a whole shop on one machine.
+// Command till is one till of a shop: init, run, invite, join, admit, retire, revoke, status, mesh, and demo, a whole shop on one machine.
 //
 // What a program may rely on: results go to stdout, everything else to stderr; --json makes both machine readable; the
 // exit code is 0 if it was done, 1 if it failed, 2 if the command line was wrong. An error is one line "till: what
@@ -20,5 +20,5 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	// A second Ctrl-C ends the program at once.
 	context.AfterFunc(ctx, stop)
-	os.Exit(run(ctx, os.Args[1:], &console{out: os.Stdout, err: os.Stderr, env: os.Getenv}))
+	os.Exit(run(ctx, os.Args[1:], &console{out: os.Stdout, err: os.Stderr, env: os.Getenv, in: os.Stdin, person: isTerminal(os.Stdin)}))
 }

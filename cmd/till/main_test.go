@@ -16,7 +16,7 @@ import (
 	"go.uber.org/goleak"
 )
 
-// program is the real program, built once for all tests that run it.
+// program is the real program, built once for all tests that run it; the program cloud is beside it.
 var program string
 
 func TestMain(m *testing.M) {
@@ -27,8 +27,12 @@ func TestMain(m *testing.M) {
 			return 1
 		}
 		program = filepath.Join(dir, "till")
-		if out, err := exec.Command("go", "build", "-o", program, ".").CombinedOutput(); err != nil {
-			fmt.Fprintf(os.Stderr, "build the program: %v\n%s", err, out)
+		if err := os.Setenv("TILLMESH_STATE", filepath.Join(dir, "state")); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		if out, err := exec.Command("go", "build", "-o", dir, ".", "../cloud").CombinedOutput(); err != nil {
+			fmt.Fprintf(os.Stderr, "build the programs: %v\n%s", err, out)
 			return 1
 		}
 		code := m.Run()
@@ -54,10 +58,10 @@ func till(t *testing.T, args ...string) result {
 
 func tillWith(t *testing.T, env []string, args ...string) result {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, program, args...)
-	cmd.Env = append([]string{"HOME=" + os.Getenv("HOME"), "PATH=" + os.Getenv("PATH")}, env...)
+	cmd.Env = append([]string{"HOME=" + os.Getenv("HOME"), "PATH=" + os.Getenv("PATH"), "TILLMESH_STATE=" + os.Getenv("TILLMESH_STATE")}, env...)
 	var out, problem bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &problem
 	err := cmd.Run()

@@ -3,28 +3,27 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"sync"
-	"time"
 
 	"github.com/tillmesh/tillmesh/node"
-	"github.com/tillmesh/tillmesh/node/api"
-	"github.com/tillmesh/tillmesh/node/client"
 )
 
-// searchTime is how long shops are looked for on the network.
-const searchTime = 4 * time.Second
-
 type runCommand struct {
-	Data      string   `required:"" placeholder:"DIR" help:"Data directory of the till."`
-	HTTP      string   `name:"http" default:"127.0.0.1:8480" placeholder:"HOST:PORT" help:"Where to serve the HTTP interface (${default})."`
-	Listen    string   `default:":8481" placeholder:"HOST:PORT" help:"Where to take links from other tills (${default}); the next port is used, too."`
-	Advertise string   `placeholder:"HOST:PORT" help:"Where the other tills reach --listen, if it is not the same."`
-	Iface     string   `placeholder:"NAME" help:"Look for other tills on this network interface only."`
-	NoMDNS    bool     `name:"no-mdns" help:"Do not look for other tills by multicast."`
-	Peer      []string `placeholder:"HOST:PORT" sep:"none" help:"Where another till takes links; may be repeated."`
-	Host      []string `placeholder:"NAME" sep:"none" help:"Name under which browsers may reach the HTTP interface, besides addresses and localhost; may be repeated."`
+	Data         string   `required:"" placeholder:"DIR" help:"Data directory of the till."`
+	HTTP         string   `name:"http" default:"127.0.0.1:8480" placeholder:"HOST:PORT" help:"Where to serve the HTTP interface (${default})."`
+	Listen       string   `default:":8481" placeholder:"HOST:PORT" help:"Where to take links from other tills (${default}); the next port is used, too."`
+	Advertise    string   `placeholder:"HOST:PORT" help:"Where the other tills reach --listen, if it is not the same."`
+	Iface        string   `placeholder:"NAME" help:"Look for other tills on this network interface only."`
+	NoMDNS       bool     `name:"no-mdns" help:"Do not look for other tills by multicast."`
+	Peer         []string `placeholder:"HOST:PORT" sep:"none" help:"Where another till takes links; may be repeated."`
+	Name         string   `placeholder:"NAME" help:"Name of this till when it joins a shop from an empty directory (the name of the machine)."`
+	Shop         string   `placeholder:"ID" help:"Shop to join from an empty directory, if several are found."`
+	State        string   `placeholder:"DIR" help:"Where the till keeps what it knows of its machine, outside of the data directory ($$TILLMESH_STATE, or the system's place for such things)."`
+	Host         []string `placeholder:"NAME" sep:"none" help:"Name under which browsers may reach the HTTP interface, besides addresses and localhost; may be repeated."`
+	diskFlags    `embed:""`
+	terminalFlag `embed:""`
+	signerFlag   `embed:""`
 }
 
 // Help is the longer help.
@@ -33,7 +32,12 @@ func (r *runCommand) Help() string {
 }
 
 // Run runs a till until ctx is done.
-func (r *runCommand) Run(ctx context.Context, c *console) error {
+func (r *runCommand) Run(ctx context.Context, c *console) (stopped error) {
+	if err := r.terminalFlag.check(); err != nil {
+		return err
+	}
+	card := &cardTerminal{flag: r.terminalFlag}
+	defer func() { stopped = errors.Join(stopped, card.close()) }()
 	fit := limitMemory(c.env)
 	log := c.logger(slog.LevelInfo)
 	// Libraries that know only the standard log write into ours.
@@ -43,55 +47,38 @@ func (r *runCommand) Run(ctx context.Context, c *console) error {
 	if err != nil {
 		return err
 	}
-	till, err := r.open(ctx, log)
-	if errors.Is(err, node.ErrNoShop) {
-		if err := r.wait(ctx, c, web, log); err != nil || ctx.Err() != nil {
-			return err
-		}
-		if web, err = listenHTTP(ctx, r.HTTP); err != nil {
-			return err
-		}
-		till, err = r.open(ctx, log)
-	}
-	if err != nil {
-		return errors.Join(err, web.Close())
-	}
-	handler, err := api.New(till, api.Options{Version: version, Log: log, Hosts: r.Host})
-	if err != nil {
-		return errors.Join(err, web.Close(), till.Close())
-	}
-	place := struct {
-		URL       string `json:"url"`
-		API       string `json:"api"`
-		TokenFile string `json:"token_file"`
-	}{rootURL(web.Addr()), rootURL(web.Addr()) + "/api", client.TokenPath(r.Data)}
-	text := fmt.Sprintf("till runs at %s, its token is in %s\n", place.API, place.TokenFile)
-	if err := c.print(place, text); err != nil {
-		return errors.Join(err, web.Close(), till.Close())
-	}
-
 	// What comes in by HTTP ends before the till does, and the till ends whatever happens to HTTP.
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	serving, hangUp := context.WithCancel(ctx)
 	defer hangUp()
+	d := newDoor()
+	till := r.supervisor(c, rootURL(web.Addr()), d, log, card)
 	ended := make(chan error, 1)
 	go func() {
-		err := till.Run(running)
+		err := till.run(running)
 		hangUp()
 		ended <- err
 	}()
 	var tidying sync.WaitGroup
 	tidying.Go(func() { tidyMemory(running, fit) })
-	err = serve(serving, web, handler)
+	err = serve(serving, web, d)
 	stop()
 	tidying.Wait()
-	return errors.Join(err, <-ended)
+	return errors.Join(<-ended, err)
 }
 
-func (r *runCommand) open(ctx context.Context, log *slog.Logger) (*node.Till, error) {
+func (r *runCommand) open(ctx context.Context, log *slog.Logger, card *cardTerminal) (*node.Machine, error) {
+	limits, err := r.limits()
+	if err != nil {
+		return nil, err
+	}
+	asked, err := card.of(r.Data)
+	if err != nil {
+		return nil, err
+	}
 	return node.Open(ctx, node.Options{
-		Data: r.Data, Listen: r.Listen, Advertise: r.Advertise, Iface: r.Iface, NoMDNS: r.NoMDNS, Peers: r.Peer,
-		Version: version, Log: log,
+		Data: r.Data, StateDir: r.State, TryStore: tryStore, Listen: r.Listen, Advertise: r.Advertise, Iface: r.Iface, NoMDNS: r.NoMDNS, Peers: r.Peer,
+		Version: version, Log: log, Limits: limits, Terminal: asked, Signers: r.signers(r.Data),
 	})
 }

@@ -144,6 +144,6 @@ func TestJoinWithNobodyThere(t *testing.T) {
 	data := filepath.Join(t.TempDir(), "till")
 	got := till(t, "join", "--data", data, "--name", "N", "--no-mdns")
 	require.Equal(t, exitFailed, got.code)
-	require.Regexp(t, `^till: .*token.*\nhint: .*till invite.*\n$`, got.err)
+	require.Regexp(t, `^till: no till of a shop answered\nhint: .*--peer.*\n$`, got.err)
 	require.NoDirExists(t, data)
 }

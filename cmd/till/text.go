@@ -19,10 +19,19 @@ func statusText(s client.Status, now time.Time) (string, error) {
 		for _, f := range s.Found {
 			fmt.Fprintf(&b, "found on the network: shop %s with %s\n", f.ShopID, count(len(f.Tills), "till"))
 		}
+		askingText(&b, s.Asking)
 		return b.String(), nil
+	}
+	if s.Halted != nil {
+		return haltedText(s, now), nil
 	}
 	fmt.Fprintf(&b, "%s: %s (%s), program %s, started %s\n",
 		s.Shop.Name, s.Till.Name, s.Till.Prefix, cmp.Or(s.Version, s.Program, "unknown"), age(s.Since, now))
+	if s.Removed != nil {
+		b.WriteString(removedText(*s.Removed))
+	}
+	toldText(&b, s.ToldRemoved, now)
+	unseenText(&b, s.Alarms)
 	fmt.Fprintf(&b, "%s, %s held here, the next one is %s\n",
 		count(s.OpenTabs, "open tab"), count(int(s.Store.Receipts), "receipt"), s.NextNumber)
 	linked := 0
@@ -41,17 +50,30 @@ func statusText(s client.Status, now time.Time) (string, error) {
 	default:
 		fmt.Fprintf(&b, "linked with %d of %s, not equal with all of them\n", linked, count(len(s.Peers), "other till"))
 	}
-	if !s.Clock.Trusted {
-		fmt.Fprintf(&b, "the clock is not trusted: it is off by %d ms\n", s.Clock.OffsetMS)
+	b.WriteString(riskText(s.Risk, now))
+	signingLine(&b, s.Signing, now)
+	cloudLine(&b, s.Cloud, now)
+	if s.Terminal != nil && s.Terminal.Undecided > 0 {
+		fmt.Fprintf(&b, "%s may or may not have been taken; \"till payments\" shows them\n", count(s.Terminal.Undecided, "card payment"))
 	}
+	if s.OpenPrints > 0 {
+		fmt.Fprintf(&b, "%s may lack the paper; \"till prints\" shows them\n", count(s.OpenPrints, "receipt"))
+	}
+	clockText(&b, s.Clock)
 	if s.Store.WaitingBytes > 0 {
 		fmt.Fprintf(&b, "%s wait for the disk\n", bytesText(s.Store.WaitingBytes))
 	}
 	if s.Store.Doubt != "" {
 		fmt.Fprintf(&b, "the store is in doubt: %s\n", s.Store.Doubt)
 	}
-	if s.Disk.FreeBytes > 0 {
+	switch {
+	case s.Disk.Text != "":
+		fmt.Fprintf(&b, "%s\n  to do: %s\n", s.Disk.Text, s.Disk.Hint)
+	case s.Disk.FreeBytes > 0:
 		fmt.Fprintf(&b, "%s of disk are free\n", bytesText(s.Disk.FreeBytes))
+	}
+	if s.Doctor.Wrong > 0 {
+		fmt.Fprintf(&b, "the doctor has %s; \"till doctor\" says what to do: %s\n", count(s.Doctor.Wrong, "finding"), s.Doctor.Title)
 	}
 	if len(s.Peers) == 0 {
 		return b.String(), nil

@@ -40,12 +40,28 @@ K3    Keller  no link  not equal yet  3 days ago
 K4    Hof     linked   catching up    1 min ago
 `, text)
 
-	s.Equal, s.Clock, s.Store.Doubt = true, client.Clock{OffsetMS: -900_000}, "restored"
+	s.Equal, s.Clock, s.Store.Doubt = true, client.Clock{
+		OffsetMS: -900_000, Warn: true, Text: "the clock of Theke is 15 min ahead", Hint: "set it right", Now: client.Time{Time: noon},
+		Wrong: []client.WrongClock{{Name: "Keller", AheadMS: -3_000}},
+	}, "restored"
 	text, err = statusText(s, noon)
 	require.NoError(t, err)
 	require.Contains(t, text, "linked with 2 of 3 other tills, equal with them\n")
-	require.Contains(t, text, "the clock is not trusted: it is off by -900000 ms\n")
+	require.Contains(t, text, "the clock of Theke is 15 min ahead\n  to do: set it right\nthis till writes ")
+	require.Contains(t, text, " instead of what its own clock shows (-15 min of correction)\nthe time of this till is not to be relied on, and its receipts say so\n")
+	require.Contains(t, text, "wrong clock: Keller, -3.0 s off\n")
 	require.Contains(t, text, "the store is in doubt: restored\n")
+
+	s.Disk = client.Disk{FreeBytes: 1, Text: "the disk of this till is nearly full", Hint: "delete files"}
+	s.Doctor = client.Doctor{Wrong: 2, Title: "No cable"}
+	text, err = statusText(s, noon)
+	require.NoError(t, err)
+	require.Contains(t, text, "the disk of this till is nearly full\n  to do: delete files\nthe doctor has 2 findings; \"till doctor\" says what to do: No cable\n")
+
+	text, err = statusText(client.Status{Shop: &client.Named{ID: "s1"}, Till: client.Till{Prefix: "K2"},
+		Halted: &client.Halted{Text: "the disk of this till is full", Hint: "delete files", Since: before(time.Minute)}}, noon)
+	require.NoError(t, err)
+	require.Equal(t, "till K2 does not sell (since 1 min ago): the disk of this till is full\n  to do: delete files\n", text)
 
 	text, err = statusText(client.Status{Found: []client.FoundShop{{ShopID: "s1"}}}, noon)
 	require.NoError(t, err)

@@ -49,14 +49,18 @@ func TestHelp(t *testing.T) {
 	all := till(t, "--help")
 	require.Equal(t, exitDone, all.code)
 	require.Empty(t, all.err)
-	for _, command := range []string{"init", "run", "invite", "join", "status", "mesh", "demo"} {
+	for _, command := range []string{"init", "run", "invite", "join", "admit", "retire", "revoke", "status", "mesh", "doctor", "demo"} {
 		require.Contains(t, all.out, "\n  "+command+" ")
 		one := till(t, command, "--help")
 		require.Equal(t, exitDone, one.code)
 		require.Contains(t, one.out, "Usage: till "+command)
 		require.Contains(t, one.out, "--json")
 	}
-	require.NotContains(t, all.out, "doctor", "commands of later versions are not listed")
+	cloud := till(t, "cloud", "--help")
+	for _, command := range []string{"create", "login", "couple", "logout", "uncouple", "status", "check", "sync"} {
+		require.Contains(t, cloud.out, "cloud "+command+" ")
+	}
+	require.NotContains(t, cloud.out+till(t, "cloud", "create", "--help").out, "--password", "a password is never on the command line")
 	require.Equal(t, result{out: "dev\n"}, till(t, "--version"))
 }
 

@@ -24,9 +24,12 @@ const (
 
 // Check walks one msgpack value and reports whether it is complete, within [MaxDepth] and [MaxElements], declares no
 // length beyond the bytes that are there, and is followed by nothing. Foreign bytes are decoded only after it.
-func Check(b []byte) error {
+func Check(b []byte) error { return CheckUpTo(b, MaxElements) }
+
+// CheckUpTo is [Check] with another limit of values, for what is bounded in bytes and read without a copy for each value.
+func CheckUpTo(b []byte, values int) error {
 	r := Reader{b: b}
-	left := MaxElements
+	left := values
 	r.skip(MaxDepth, &left)
 	if r.err == nil && r.i != len(b) {
 		r.fail("%d bytes after the end of the value", len(b)-r.i)
@@ -265,11 +268,13 @@ func (r *Reader) Array() int {
 }
 
 // ArrayOf reads the head of an array that has at least n elements and returns how many it has beyond those. A newer
-// program may append elements; the caller skips them with [Reader.Skip].
+// program may append elements; the caller skips them with [Reader.Skip]. After an error it is 0.
 func (r *Reader) ArrayOf(n int) int {
 	have := r.Array()
 	if r.err == nil && have < n {
 		r.fail("an array of %d elements, want at least %d", have, n)
+	}
+	if r.err != nil {
 		return 0
 	}
 	return have - n
@@ -324,7 +329,7 @@ func (r *Reader) Skip(n int) {
 // skip passes over one value. depth is how many containers may still be nested, left how many values may still come.
 func (r *Reader) skip(depth int, left *int) {
 	if *left--; *left < 0 {
-		r.fail("more than %d values", MaxElements)
+		r.fail("too many values")
 	}
 	if r.err != nil {
 		return

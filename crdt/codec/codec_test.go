@@ -220,9 +220,11 @@ func TestReaderWrongTypes(t *testing.T) {
 	r.Fixed(three[:])
 	require.ErrorIs(t, r.Err(), ErrMalformed)
 	require.Zero(t, three)
-	r = NewReader([]byte{0x91, 1})
-	r.ArrayOf(2)
-	require.ErrorIs(t, r.Err(), ErrMalformed)
+	for _, none := range [][]byte{{0x91, 1}, {0xc0}, {}} {
+		r = NewReader(none)
+		require.Zero(t, r.ArrayOf(2), "no negative number")
+		require.ErrorIs(t, r.Err(), ErrMalformed)
+	}
 	var zero Reader
 	require.EqualValues(t, 0xc1, zero.Peek())
 	require.Zero(t, zero.Rest())

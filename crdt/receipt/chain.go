@@ -33,7 +33,7 @@ type Header struct {
 	Shop     crdt.ShopID
 	Till     crdt.TillID
 	Series   string // 1 to MaxSeries letters, digits and dots
-	Number   int64  // at least 1
+	Number   int64  // at least 1; 0 for an opening
 	Previous Digest
 	Closed   string
 }
@@ -45,10 +45,14 @@ func ParseHeader(b []byte) (Header, error) {
 	if err != nil {
 		return Header{}, err
 	}
+	return headerOf(v)
+}
+
+func headerOf(v Value) (Header, error) {
 	var h Header
 	dec := decoder{value: v}
 	h.fields(&dec)
-	if dec.err == nil && (h.Number < 1 || h.Version < 1 || !validSeries(h.Series)) {
+	if dec.err == nil && (h.Number < 0 || (h.Number == 0) != (h.Kind == KindOpening) || h.Version < 1 || !validSeries(h.Series)) {
 		dec.err = fmt.Errorf("%w: series %q, number %d, version %d", ErrDocument, clip(h.Series), h.Number, h.Version)
 	}
 	if dec.err != nil {
@@ -79,7 +83,7 @@ func (h *Header) fields(v visitor) {
 	v.close()
 }
 
-// First returns what number 1 of a series carries as previous hash.
+// First returns what the first document of a series carries as previous hash: number 1, or the opening if there is one.
 func First(shop crdt.ShopID, till crdt.TillID, series string) Digest {
 	b := append([]byte(firstDomain), shop[:]...)
 	b = append(b, till[:]...)

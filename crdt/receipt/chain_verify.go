@@ -36,7 +36,9 @@ type Chain struct {
 	Shop   crdt.ShopID
 	Till   crdt.TillID
 	Series string
-	After  *ChainLink // the last document known to be right; nil: the chain starts with number 1
+	After  *ChainLink // the last document known to be right; nil: the chain starts with number 1, or with its opening
+	// Opened: the series continues another one, so it must begin with its opening, number 0.
+	Opened bool
 }
 
 // ChainLink is one place in a chain.
@@ -82,13 +84,28 @@ func (r Report) OK() bool {
 //
 // The input ends at its first error, which is returned with the report so far.
 func VerifyChain(documents iter.Seq2[Signed, error], expected Chain) (Report, error) {
+	return VerifyExamined(func(yield func(*Examined, error) bool) {
+		for s, err := range documents {
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			if e, _ := examine(s); !yield(e, nil) {
+				return
+			}
+		}
+	}, expected)
+}
+
+// VerifyExamined is [VerifyChain] of documents that were examined before.
+func VerifyExamined(documents iter.Seq2[*Examined, error], expected Chain) (Report, error) {
 	v := verifier{report: Report{Chain: expected, Counts: make(map[string]int64)}}
-	for s, err := range documents {
+	for e, err := range documents {
 		if err != nil {
 			return v.report, fmt.Errorf("verify the chain of %s after %d documents: %w",
 				clip(v.report.Chain.Series), v.report.Documents, err)
 		}
-		v.take(s)
+		v.take(e)
 		v.report.Documents++
 	}
 	return v.report, nil
@@ -112,25 +129,24 @@ func (v *verifier) find(code string, first, last int64, format string, args ...a
 	})
 }
 
-func (v *verifier) take(s Signed) {
-	h, err := ParseHeader(s.Document)
-	if err != nil {
-		v.find(FindMalformed, 0, 0, "Document %d of the input cannot be read: %v.", v.report.Documents, err)
+func (v *verifier) take(e *Examined) {
+	if e.headerErr != nil {
+		v.find(FindMalformed, 0, 0, "Document %d of the input cannot be read: %v.", v.report.Documents, e.headerErr)
 		return
 	}
+	h, hash := e.header, e.Hash
 	n := h.Number
 	if !v.belongs(h) {
 		v.find(FindForeign, n, n, "%s of till %s in shop %s does not belong to this chain.",
 			NumberText(clip(h.Series), n), h.Till.Short(), h.Shop)
 		return
 	}
-	if crdt.TillIDOf(s.Key) != h.Till {
+	if e.signer != h.Till {
 		v.find(FindKey, n, n, "The key of %s is not that of till %s.", NumberText(h.Series, n), h.Till.Short())
 	}
-	if !s.SignatureValid() {
+	if !e.signed {
 		v.find(FindSignature, n, n, "The signature of %s does not fit its bytes.", NumberText(h.Series, n))
 	}
-	hash := Hash(s.Document)
 	if last := v.report.Last; last != nil && n <= last.Number {
 		v.again(h, hash)
 		return
@@ -195,6 +211,9 @@ func (v *verifier) link(h Header) {
 // start compares the first document with what the chain starts from.
 func (v *verifier) start(h Header) {
 	from := ChainLink{Number: 0, Hash: First(h.Shop, h.Till, h.Series)}
+	if h.Number == 0 || v.report.Chain.Opened {
+		from.Number = -1
+	}
 	if after := v.report.Chain.After; after != nil {
 		from = *after
 	}
@@ -204,7 +223,8 @@ func (v *verifier) start(h Header) {
 	case n > from.Number+1:
 		v.gap(from.Number+1, n-1)
 	case h.Previous != from.Hash:
-		v.find(FindStart, n, n, "%s does not continue what the chain starts from.", NumberText(h.Series, n))
+		v.find(FindStart, n, n, "%s does not continue what the chain starts from, or the opening of the series is missing.",
+			NumberText(h.Series, n))
 	}
 }
 

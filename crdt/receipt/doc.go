@@ -11,6 +11,7 @@
 //
 // [BuildClose] turns such a view into the receipt: a canonical document (RFC 8785) with number, previous hash and
 // signature, in an item that supersedes the tab and everything the document lists. A closed receipt is never edited.
+// A series that continues another one begins with an [Opening]. A [ZReport] says what a range of numbers came to.
 // [VerifyChain] proves a series of documents with nothing but their bytes and public keys.
 //
 // # Arithmetic
@@ -34,16 +35,23 @@ const Schema uint32 = 1
 
 // The document types of the sales scope. They are part of the format: append, never reuse.
 const (
-	TypeTab      = "tab"
-	TypeLine     = "line"
-	TypeVoid     = "void"
-	TypeDiscount = "discount"
-	TypePayment  = "payment"
-	TypeReceipt  = "receipt"
+	TypeTab        = "tab"
+	TypeLine       = "line"
+	TypeVoid       = "void"
+	TypeDiscount   = "discount"
+	TypePayment    = "payment"
+	TypeReceipt    = "receipt"
+	TypeOpening    = "opening"
+	TypeRelease    = "release"
+	TypeOrder      = "order"
+	TypeRefund     = "refund"
+	TypeResolution = "resolution"
+	TypeClosing    = "closing"
 )
 
 // Types lists the document types of this package.
-var Types = []string{TypeTab, TypeLine, TypeVoid, TypeDiscount, TypePayment, TypeReceipt}
+var Types = []string{TypeTab, TypeLine, TypeVoid, TypeDiscount, TypePayment, TypeReceipt, TypeOpening, TypeRelease, TypeOrder, TypeRefund,
+	TypeResolution, TypeClosing}
 
 // Registers.
 const (
@@ -54,7 +62,7 @@ const (
 	RegisterClaim    = "claim"
 	RegisterLocation = "loc"      // of a line
 	RegisterValue    = "value"    // of a discount
-	RegisterProgress = "progress" // of a payment, written by the till that takes it only
+	RegisterProgress = "progress" // of a payment, written by the till that takes it, or by hand
 )
 
 // ErrInvalid means that a value is against the rules; the caller has to send another one. It is wrapped with what is

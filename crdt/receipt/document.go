@@ -13,11 +13,14 @@ import (
 // version: a reader keeps what it does not know.
 const DocumentVersion = 1
 
-// Kinds of document. Each takes a number of its series.
+// Kinds of document. Each takes a number of its series, an opening the number 0. A cancellation, a refund and a movement
+// of cash are receipts too: their lines, business cases and references say what they are.
 const (
 	KindReceipt = "receipt" // a closed tab
-	KindOpening = "opening" // number 1 of a series that continues another one
+	KindOpening = "opening" // number 0 of a series that continues another one; see [Opening]
 	KindVoid    = "void"    // a number whose signing device was called but whose receipt could not be finished
+	KindAborted = "aborted" // a tab that was given up: its lines are kept, nothing is paid, and it comes to nothing
+	KindControl = "control" // comes to nothing and says something about the till itself; see [DocControl]
 )
 
 // Tax kinds of a line.
@@ -88,8 +91,9 @@ type Document struct {
 	Till         DocTill
 	Replica      crdt.ReplicaID // the lineage of the store that wrote it
 	Series       string         // prefix of the number and name of the till in exports: letters, digits and dots within, at most MaxSeries
-	Number       int64          // 1, 2, 3, … within the series, no gaps
+	Number       int64          // 1, 2, 3, … within the series, no gaps; 0 for an opening
 	Previous     Digest         // "previous_hash": of document Number - 1, or First
+	Reason       string         // why it was cancelled, refunded, given up, or cash was moved; optional
 	Currency     string         // ISO 4217
 	Opened       string         // first input
 	Closed       string         // end of the transaction, date of the receipt
@@ -99,6 +103,7 @@ type Document struct {
 	User         string         // who closed it; optional
 	Tabs         []DocTab       // optional
 	Note         string         // optional
+	Orders       []DocOrder     // what a signing device confirmed of the lines before; optional
 	Customer     *DocCustomer   // optional
 	Lines        []DocLine      // voided ones too
 	Voids        []DocVoid
@@ -108,6 +113,7 @@ type Document struct {
 	References   []DocReference // optional
 	Opening      *DocOpening    // for KindOpening only
 	Failure      *DocFailure    // for KindVoid only
+	Control      *DocControl    // for KindControl only
 	Security     Object         // what the signing device said, in its own terms; optional
 	Unknown      Object
 
@@ -236,10 +242,20 @@ type DocPayment struct {
 	Change   Amount      // optional
 	Foreign  *DocForeign // optional
 	Progress string      // PaymentCaptured, PaymentSent or PaymentUnknown; empty for cash; optional
+	Card     *DocCard    // what a card terminal said; optional
 	User     string      // optional
 	Till     crdt.TillID
 	Time     string
 	Unknown  Object
+}
+
+// DocCard is what a card terminal said of money that moved. All texts are optional; there is at least one.
+type DocCard struct {
+	Authorisation string // the number by which the bank agreed
+	Kind          string // kind of card and what of its number may be shown
+	Terminal      string // its ID
+	Trace         string // its number of the transaction
+	Unknown       Object
 }
 
 // DocForeign is what was tendered in another currency.
@@ -292,6 +308,33 @@ type DocOpening struct {
 	Unknown    Object
 }
 
+// DocOrder is what a signing device confirmed when lines were ordered, before the tab was closed.
+type DocOrder struct {
+	ID       crdt.ObjectID
+	Till     crdt.TillID
+	Time     string
+	Lines    []crdt.ObjectID // that it confirmed; they may be on another receipt, if lines were moved since
+	Security Object          // what the device said, in its own terms; optional
+	Unknown  Object
+}
+
+// What a control document is for. All but the start and the check belong to a time or to an end.
+const (
+	ControlStart      = "start"      // first of a signed series
+	ControlMonth      = "month"      // end of a month
+	ControlYear       = "year"       // end of a year
+	ControlCollective = "collective" // the signing device works again
+	ControlFinal      = "final"      // last of a till
+	ControlCheck      = "check"      // somebody asked
+)
+
+// DocControl says what a document that comes to nothing is for.
+type DocControl struct {
+	What    string // one of the Control constants
+	Period  string // what it ends, such as "2026-11" or "2026"; optional
+	Unknown Object
+}
+
 // DocFailure says why a number holds no receipt.
 type DocFailure struct {
 	Reason  string
@@ -320,6 +363,11 @@ func ParseDocument(b []byte) (Document, error) {
 	if err != nil {
 		return Document{}, err
 	}
+	return documentOf(v, b)
+}
+
+// documentOf is ParseDocument of bytes that were parsed.
+func documentOf(v Value, b []byte) (Document, error) {
 	o, ok := v.(Object)
 	if !ok {
 		return Document{}, fmt.Errorf("%w: not an object", ErrDocument)

@@ -18,6 +18,7 @@ const (
 	MaxDiscounts = 20 // per line, and on the tab
 	MaxPayments  = 100
 	MaxTabs      = 100
+	MaxOrders    = 500
 	MaxModifiers = 50
 	MaxText      = 200 // names and all other short texts
 	MaxNote      = 1000
@@ -56,7 +57,7 @@ func (d *Document) Check() []Problem {
 	c := checker{d: d}
 	c.head()
 	switch d.Kind {
-	case KindReceipt, KindOpening, KindVoid:
+	case KindReceipt, KindOpening, KindVoid, KindAborted, KindControl:
 		c.kind()
 	default:
 		c.add(ProblemVersion, "/kind", "A document of kind %q cannot be checked here.", clip(d.Kind))
@@ -130,7 +131,7 @@ func (c *checker) head() {
 	if !validSeries(d.Series) {
 		c.add(ProblemFormat, "/series", "%q is not a prefix of numbers: letters, digits and dots within.", clip(d.Series))
 	}
-	if d.Number < 1 {
+	if d.Number < 1 && (d.Number < 0 || d.Kind != KindOpening) {
 		c.add(ProblemFormat, "/number", "Number %d is below 1.", d.Number)
 	}
 	if d.Shop.ID.IsZero() || d.Till.ID.IsZero() || d.Replica.IsZero() {
@@ -150,6 +151,7 @@ func (c *checker) head() {
 	c.text("/till/software", d.Till.Software, MaxText, false)
 	c.text("/user", d.User, MaxText, false)
 	c.text("/note", d.Note, MaxNote, false)
+	c.text("/reason", d.Reason, MaxText, false)
 	for i, t := range d.Tabs {
 		c.text(path("/tabs", i, "name"), t.Name, MaxText, false)
 	}
@@ -177,16 +179,29 @@ func (c *checker) kind() {
 	}
 	if o := d.Opening; o != nil {
 		c.text("/opening/reason", o.Reason, MaxText, false)
-		if d.Number != 1 {
-			c.add(ProblemKind, "/number", "A series is opened by its number 1, not by %d.", d.Number)
+		if d.Number != 0 {
+			c.add(ProblemKind, "/number", "A series is opened by its number 0, not by %d.", d.Number)
 		}
 		if o.LastNumber < 0 || o.Series == "" && (o.LastNumber != 0 || o.LastHash != nil) || o.Series != "" && !validSeries(o.Series) {
 			c.add(ProblemFormat, "/opening", "The last number does not name a usable series.")
 		}
 	}
-	if d.Kind != KindReceipt && len(d.Lines)+len(d.Voids)+len(d.Discounts)+len(d.Payments) > 0 {
-		c.add(ProblemKind, "", "Only a receipt has lines, voids, discounts and payments.")
+	if (d.Kind == KindControl) != (d.Control != nil) {
+		c.add(ProblemKind, "/control", "It belongs into each document that says something about the till itself, and into no other.")
 	}
+	if d.Control != nil {
+		c.text("/control/period", d.Control.Period, MaxText, false)
+		if !slices.Contains(controls, d.Control.What) {
+			c.add(ProblemKind, "/control/what", "%q is none of %v.", clip(d.Control.What), controls)
+		}
+	}
+	if d.Kind != KindReceipt && d.Kind != KindAborted && len(d.Lines)+len(d.Voids)+len(d.Discounts)+len(d.Orders) > 0 {
+		c.add(ProblemKind, "", "Only a receipt and a tab that was given up have lines, voids, discounts and orders.")
+	}
+	if d.Kind != KindReceipt && len(d.Payments) > 0 {
+		c.add(ProblemKind, "/payments", "Only a receipt has payments.")
+	}
+	c.orders()
 	if d.Kind == KindReceipt && len(d.Lines) == 0 {
 		c.add(ProblemMissing, "/lines", "A receipt has at least one line.")
 	}
@@ -194,6 +209,17 @@ func (c *checker) kind() {
 		at := path("/references", i, "")
 		c.text(at+"kind", r.Kind, MaxText, true)
 		c.texts(at, "series", r.Series, "name", r.Name)
+	}
+}
+
+var controls = []string{ControlStart, ControlMonth, ControlYear, ControlCollective, ControlFinal, ControlCheck}
+
+func (c *checker) orders() {
+	c.count("/orders", len(c.d.Orders), MaxOrders)
+	c.unique("/orders", len(c.d.Orders), func(i int) crdt.ObjectID { return c.d.Orders[i].ID })
+	for i, o := range c.d.Orders {
+		c.count(path("/orders", i, "lines"), len(o.Lines), MaxLines)
+		c.time(path("/orders", i, "time"), o.Time, true)
 	}
 }
 
@@ -323,6 +349,9 @@ func (c *checker) payments() {
 		case "", PaymentSent, PaymentCaptured, PaymentUnknown:
 		default:
 			c.add(ProblemPayment, at+"progress", "A payment that is %q does not count.", clip(p.Progress))
+		}
+		if x := p.Card; x != nil {
+			c.texts(at+"card/", "authorisation", x.Authorisation, "kind", x.Kind, "terminal", x.Terminal, "trace", x.Trace)
 		}
 		if p.Foreign != nil {
 			c.currency(at+"foreign/currency", p.Foreign.Currency)

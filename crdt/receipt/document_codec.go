@@ -107,6 +107,23 @@ func id[T identifier](v visitor, name string, p *T, parse func(string) (T, error
 	*p = got
 }
 
+// identifierItem visits an ID that is an item of a list.
+func identifierItem[T identifier](v visitor, p *T, parse func(string) (T, error)) {
+	var s string
+	if !v.decoding() {
+		s = (*p).String()
+	}
+	v.text(&s)
+	if v.decoding() {
+		got, err := parse(s)
+		if err != nil {
+			v.refuse(err)
+			return
+		}
+		*p = got
+	}
+}
+
 func digestOrNone(v visitor, name string, p **Digest) {
 	if !v.field(name, *p != nil, optional) {
 		return

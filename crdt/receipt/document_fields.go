@@ -9,6 +9,7 @@ func (d *Document) fields(v visitor) {
 	text(v, "business_day", &d.BusinessDay, required)
 	truth(v, "clock_trusted", &d.ClockTrusted, required)
 	text(v, "closed", &d.Closed, required)
+	partOrNone(v, "control", &d.Control)
 	text(v, "currency", &d.Currency, required)
 	partOrNone(v, "customer", &d.Customer)
 	list(v, "discounts", &d.Discounts, required)
@@ -20,8 +21,10 @@ func (d *Document) fields(v visitor) {
 	number(v, "number", &d.Number, required)
 	text(v, "opened", &d.Opened, required)
 	partOrNone(v, "opening", &d.Opening)
+	list(v, "orders", &d.Orders, optional)
 	list(v, "payments", &d.Payments, required)
 	id(v, "previous_hash", &d.Previous, ParseDigest, required)
+	text(v, "reason", &d.Reason, optional)
 	list(v, "references", &d.References, optional)
 	id(v, "replica", &d.Replica, crdt.ParseReplicaID, required)
 	if v.field("security", d.Security != nil, optional) {
@@ -155,6 +158,7 @@ func (d *DocDiscount) fields(v visitor) {
 func (p *DocPayment) fields(v visitor) {
 	v.open(&p.Unknown)
 	number(v, "amount", &p.Amount, required)
+	partOrNone(v, "card", &p.Card)
 	number(v, "change", &p.Change, optional)
 	partOrNone(v, "foreign", &p.Foreign)
 	id(v, "id", &p.ID, crdt.ParseObjectID, required)
@@ -165,6 +169,15 @@ func (p *DocPayment) fields(v visitor) {
 	text(v, "time", &p.Time, required)
 	text(v, "type", &p.Type, required)
 	text(v, "user", &p.User, optional)
+	v.close()
+}
+
+func (c *DocCard) fields(v visitor) {
+	v.open(&c.Unknown)
+	text(v, "authorisation", &c.Authorisation, optional)
+	text(v, "kind", &c.Kind, optional)
+	text(v, "terminal", &c.Terminal, optional)
+	text(v, "trace", &c.Trace, optional)
 	v.close()
 }
 
@@ -223,5 +236,24 @@ func (o *DocOpening) fields(v visitor) {
 func (f *DocFailure) fields(v visitor) {
 	v.open(&f.Unknown)
 	text(v, "reason", &f.Reason, required)
+	v.close()
+}
+
+func (o *DocOrder) fields(v visitor) {
+	v.open(&o.Unknown)
+	id(v, "id", &o.ID, crdt.ParseObjectID, required)
+	each(v, "lines", &o.Lines, required, func(line *crdt.ObjectID) { identifierItem(v, line, crdt.ParseObjectID) })
+	if v.field("security", o.Security != nil, optional) {
+		v.object(&o.Security)
+	}
+	id(v, "till", &o.Till, crdt.ParseTillID, required)
+	text(v, "time", &o.Time, required)
+	v.close()
+}
+
+func (c *DocControl) fields(v visitor) {
+	v.open(&c.Unknown)
+	text(v, "period", &c.Period, optional)
+	text(v, "what", &c.What, required)
 	v.close()
 }

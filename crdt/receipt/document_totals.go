@@ -66,6 +66,9 @@ func (d *Document) compute() (Totals, []Quantity, error) {
 		}
 	}
 	totals, err := ComputeTotals(lines, reductions(d.Discounts))
+	if d.Kind == KindAborted { // its lines say what it would have come to
+		totals.Rates, totals.Gross = nil, 0
+	}
 	return totals, voidedParts, err
 }
 

@@ -100,6 +100,54 @@ func TestGoldenDocuments(t *testing.T) {
 	golden(t, "hashes.txt", []byte(hashes.String()))
 }
 
+// TestGoldenDocumentsOfTheJournal pins what was added to the first format: all of it optional, so that older documents keep
+// their bytes.
+func TestGoldenDocumentsOfTheJournal(t *testing.T) {
+	sold := sample(t, 430, 3)
+	sold.ID, sold.Tabs[0].Name = receipt.ReceiptID(sold.Shop.ID, sold.Till.ID, sold.Series, sold.Number), "Tisch 9"
+	sold.Orders = []receipt.DocOrder{{ID: object(140), Till: tillID(), Time: sold.Opened, Lines: []crdt.ObjectID{object(1), object(2)},
+		Security: receipt.Object{{Name: "transaction", Value: receipt.Int(11)}}}}
+	sold.Lines[2].Case, sold.Lines[2].Tax, sold.Lines[2].Voucher, sold.Lines[2].CaseName = "MehrzweckgutscheinKauf", receipt.TaxRef{Key: "5"}, "G-1", "Geschenkkarte"
+	require.NoError(t, sold.FillTotals())
+	pay(t, &sold)
+	cancel, err := receipt.Mirror(sold, nil, nil, otherTill, "Ole", takenAt)
+	require.NoError(t, err)
+	refund, err := receipt.Mirror(sold, []receipt.Taken{{Line: object(2), Quantity: 333}}, nil, otherTill, "Ole", takenAt)
+	require.NoError(t, err)
+	training := sample(t, 436, 1)
+	training.Training = true
+	z := built(t)
+	var hashes strings.Builder
+	for _, c := range []struct {
+		name string
+		d    receipt.Document
+	}{
+		{"journal-sale.json", sold},
+		{"journal-cancel.json", takeBack(t, cancel, 431)},
+		{"journal-refund.json", takeBack(t, refund, 432)},
+		{"journal-cash.json", cashMove(t, 433, receipt.CaseTransit, -20_000)},
+		{"journal-aborted.json", aborted(t, 434)},
+		{"journal-control.json", control(435)},
+		{"journal-training.json", training},
+	} {
+		require.Empty(t, c.d.Check(), c.name)
+		b, err := c.d.Canonical()
+		require.NoError(t, err)
+		golden(t, c.name, b)
+		parsed, err := receipt.ParseDocument(b)
+		require.NoError(t, err)
+		require.Empty(t, parsed.Check(), c.name)
+		fmt.Fprintf(&hashes, "%s  %s\n", receipt.Hash(b), c.name)
+	}
+	golden(t, "closing.json", z.Item.Document)
+	parsed, err := receipt.ParseZReport(z.Item.Document)
+	require.NoError(t, err)
+	require.NoError(t, parsed.Check())
+	fmt.Fprintf(&hashes, "%s  closing.json\n", z.Hash)
+	fmt.Fprintf(&hashes, "%s  first closing of K2\n", receipt.FirstZ(crdt.ShopID{1, 2, 3}, tillID(), "K2"))
+	golden(t, "journal-hashes.txt", []byte(hashes.String()))
+}
+
 func TestGoldenChain(t *testing.T) {
 	docs := chain(t, 5)
 	list := "# number, SHA-256 of the document, signature, public key; the document is chain-NUMBER.json\n"
@@ -109,4 +157,25 @@ func TestGoldenChain(t *testing.T) {
 	}
 	golden(t, "chain.txt", []byte(list))
 	require.True(t, verify(t, docs, expected()).OK())
+}
+
+// TestGoldenDocumentWithACard pins what a card terminal said on a receipt. A document without it keeps its bytes, which the
+// goldens before prove.
+func TestGoldenDocumentWithACard(t *testing.T) {
+	d := sample(t, 440, 2)
+	pay(t, &d)
+	d.Payments[0].Tendered, d.Payments[0].Change = d.Totals.Gross, 0
+	d.Payments[0].Type, d.Payments[0].Progress = "ECKarte", receipt.PaymentCaptured
+	d.Payments[0].Card = receipt.Card{Terminal: "52000017", Kind: "girocard ****1234", Trace: "000042/17", Authorisation: "A7-22"}.Document()
+	require.NoError(t, d.FillTotals())
+	require.Empty(t, d.Check())
+	b, err := d.Canonical()
+	require.NoError(t, err)
+	golden(t, "card.json", b)
+	golden(t, "card-hash.txt", []byte(receipt.Hash(b).String()+"\n"))
+	parsed, err := receipt.ParseDocument(b)
+	require.NoError(t, err)
+	require.Equal(t, d.Payments[0].Card, parsed.Payments[0].Card)
+	parsed.Payments[0].Card.Trace = strings.Repeat("x", receipt.MaxText+1)
+	require.NotEmpty(t, parsed.Check())
 }

@@ -84,8 +84,43 @@ var samples = []struct {
 		Foreign: &receipt.DocForeign{Currency: "CHF", Amount: 1900}, User: "Jule", Till: goldenTill(), MS: 1_788_000_000_000}, into(receipt.ParsePayment)},
 	{"payment.card", receipt.Payment{Tab: id(0xaa), Type: "ECKarte", Amount: -5, Tendered: -5, Till: goldenTill(), MS: 1}, into(receipt.ParsePayment)},
 	{"payment.progress", receipt.Progress{State: receipt.PaymentCaptured, MS: 1_788_000_000_000}, into(receipt.ParseProgress)},
+	{"payment.back", receipt.Payment{Tab: id(0xaa), Receipt: id(0xaa), Type: "ECKarte", Amount: -680, Tendered: -680, Till: goldenTill(), MS: 1}, into(receipt.ParsePayment)},
+	{"payment.progress.card", receipt.Progress{State: receipt.PaymentCaptured, MS: 1_788_000_000_000, Card: receipt.Card{Terminal: "52000017",
+		Kind: "girocard ****1234", Trace: "000042/17", Authorisation: "A7-22"}}, into(receipt.ParseProgress)},
+	{"payment.progress.decided", receipt.Progress{State: receipt.PaymentDeclined, MS: 1_788_000_000_000, ByHand: true}, into(receipt.ParseProgress)},
+	{"line.training", trainingLine(), into(receipt.ParseLine)},
 	{"receipt", receipt.Receipt{Signed: receipt.Signed{Document: []byte(`{"version":1}`), Signature: make([]byte, 64), Key: make([]byte, 32)},
 		Series: "K2", Number: 418, BusinessDay: "2026-09-03"}, into(receipt.ParseReceipt)},
+	{"opening", receipt.Opening{Signed: receipt.Signed{Document: []byte(`{"version":1}`), Signature: make([]byte, 64), Key: make([]byte, 32)},
+		Series: "K2b"}, into(receipt.ParseOpening)},
+	{"release", receipt.Release{Receipt: id(0xaa), Till: goldenTill(), User: "Jule", MS: 1_788_000_000_000, Copies: 1, Wanted: 2}, into(receipt.ParseRelease)},
+	{"release.full", receipt.Release{Receipt: id(0xaa), Till: goldenTill(), User: "Jule", Reason: "Kasse 2 ist aus", MS: 1_788_000_000_000, Copies: 2, Wanted: 50},
+		into(receipt.ParseRelease)},
+	{"tab.head.training", receipt.Head{Name: "Übung", OpenedMS: 1_788_000_000_000, Till: goldenTill(), Training: true}, into(receipt.ParseHead)},
+	{"line.voucher", voucherLine(), into(receipt.ParseLine)},
+	{"order", receipt.Order{Tab: id(0xaa), Lines: []crdt.ObjectID{id(0xbb), id(0xcc)}, Till: goldenTill(), User: "Jule", MS: 1_788_000_000_000,
+		Security: receipt.Object{{Name: "counter", Value: receipt.Int(21)}, {Name: "signature", Value: receipt.String("HSmI==")}}}, into(receipt.ParseOrder)},
+	{"refund", receipt.Refund{Of: id(0xaa), By: id(0xbb), MS: 1_788_000_000_000, Lines: []receipt.Taken{{Line: id(0xcc), Quantity: 500},
+		{Line: id(0xdd), Quantity: 1_000_000}}}, into(receipt.ParseRefund)},
+	{"resolution", receipt.Resolution{Case: id(0xaa), Kind: "double", Decision: "kept", Till: goldenTill(), MS: 1}, into(receipt.ParseResolution)},
+	{"resolution.full", receipt.Resolution{Case: id(0xaa), Kind: "double", Decision: "cancelled", Receipts: []crdt.ObjectID{id(0xbb), id(0xcc)},
+		Done: []crdt.ObjectID{id(0xdd)}, Reason: "zweimal kassiert", Till: goldenTill(), User: "Jule", MS: 1_788_000_000_000}, into(receipt.ParseResolution)},
+	{"closing", receipt.ClosingItem{Signed: receipt.Signed{Document: []byte(`{"version":1}`), Signature: make([]byte, 64), Key: make([]byte, 32)},
+		Series: "K2", Number: 17, BusinessDay: "2026-09-03", From: 401, To: 418}, into(receipt.ParseClosing)},
+	{"closing.first", receipt.ClosingItem{Signed: receipt.Signed{Document: []byte(`{"version":1}`), Signature: make([]byte, 64), Key: make([]byte, 32)},
+		Series: "K2b", Number: 1, BusinessDay: "2026-09-03"}, into(receipt.ParseClosing)},
+}
+
+func voucherLine() receipt.Line {
+	l := typicalLine()
+	l.Name, l.Case, l.CaseName, l.Voucher, l.Tax = "Gutschein", "MehrzweckgutscheinKauf", "Geschenkkarte", "G-4711", receipt.TaxRef{Key: receipt.KeyNotTaxable}
+	return l
+}
+
+func trainingLine() receipt.Line {
+	l := typicalLine()
+	l.Training = true
+	return l
 }
 
 func sampleBytes(t *testing.T, value any) []byte {

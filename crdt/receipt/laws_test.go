@@ -172,3 +172,105 @@ func TestReceiptLaws(t *testing.T) {
 		},
 	})
 }
+
+func TestReleaseLaws(t *testing.T) {
+	crdttest.Run(t, crdttest.Type{
+		Name: receipt.TypeRelease, Scope: crdt.Sales, Item: true,
+		Write: func(r *rand.Rand, obj *crdt.Object, id crdt.ObjectID) []crdt.Piece {
+			if len(obj.Items) > 0 {
+				return nil
+			}
+			pieces, err := receipt.NewRelease(receipt.Release{Receipt: id, Till: tillID(), User: "Jule", Reason: "Kasse 2 ist aus", MS: int64(id[0]), Copies: 1, Wanted: 2})
+			return written(id, pieces, err)
+		},
+		View: func(obj *crdt.Object, load func(crdt.Ref) []byte) any {
+			v, err := receipt.ParseRelease(part(obj, load).Item)
+			return []any{v, err != nil}
+		},
+	})
+}
+
+func TestOpeningLaws(t *testing.T) {
+	crdttest.Run(t, crdttest.Type{
+		Name: receipt.TypeOpening, Scope: crdt.Sales, Item: true,
+		Write: func(r *rand.Rand, obj *crdt.Object, id crdt.ObjectID) []crdt.Piece {
+			if len(obj.Items) > 0 {
+				return nil
+			}
+			start := seriesStart()
+			start.Series = "K2" + string(rune('b'+id[0]%20))
+			o, err := receipt.BuildOpening(start)
+			return written(id, []crdt.Piece{o.Piece}, err)
+		},
+		View: func(obj *crdt.Object, load func(crdt.Ref) []byte) any {
+			p := part(obj, load)
+			o, err := receipt.ParseOpening(p.Item)
+			if err != nil {
+				return err.Error()
+			}
+			d, err := o.Verify(p.ID)
+			return []any{o, d, err != nil}
+		},
+	})
+}
+
+// itemLaws runs the laws of a document that is one item, written once. view says what is shown of its bytes.
+func itemLaws(t *testing.T, typ crdttest.Type, write func(id crdt.ObjectID) ([]crdt.Piece, error), view func(p receipt.Part) any) {
+	t.Helper()
+	typ.Scope, typ.Item = crdt.Sales, true
+	typ.Write = func(_ *rand.Rand, obj *crdt.Object, id crdt.ObjectID) []crdt.Piece {
+		if len(obj.Items) > 0 {
+			return nil
+		}
+		pieces, err := write(id)
+		return written(id, pieces, err)
+	}
+	typ.View = func(obj *crdt.Object, load func(crdt.Ref) []byte) any { return view(part(obj, load)) }
+	crdttest.Run(t, typ)
+}
+
+func TestOrderLaws(t *testing.T) {
+	itemLaws(t, crdttest.Type{Name: receipt.TypeOrder}, func(id crdt.ObjectID) ([]crdt.Piece, error) {
+		return receipt.NewOrder(id, receipt.Order{Tab: object(1), Lines: []crdt.ObjectID{object(5), object(id[0] + 1)}, Till: tillID(), MS: int64(id[0]),
+			Security: receipt.Object{{Name: "transaction", Value: receipt.Int(id[0])}}})
+	}, func(p receipt.Part) any {
+		return receipt.View(receipt.Parts{Tab: receipt.Part{ID: object(1)}, Orders: []receipt.Part{p},
+			Lines: []receipt.Part{{ID: object(5), Item: line(3).Bytes()}}})
+	})
+}
+
+func TestRefundLaws(t *testing.T) {
+	itemLaws(t, crdttest.Type{Name: receipt.TypeRefund}, func(id crdt.ObjectID) ([]crdt.Piece, error) {
+		return receipt.NewRefund(receipt.Refund{Of: object(1), By: object(id[0]%200 + 2), MS: 7,
+			Lines: []receipt.Taken{{Line: object(5), Quantity: 1 + receipt.Quantity(id[0])}}})
+	}, func(p receipt.Part) any {
+		v, err := receipt.ParseRefund(p.Item)
+		return []any{v, err != nil}
+	})
+}
+
+func TestResolutionLaws(t *testing.T) {
+	itemLaws(t, crdttest.Type{Name: receipt.TypeResolution}, func(id crdt.ObjectID) ([]crdt.Piece, error) {
+		return receipt.NewResolution(receipt.Resolution{Case: object(1), Kind: "double", Decision: "cancelled", Receipts: []crdt.ObjectID{object(2), object(3)},
+			Done: []crdt.ObjectID{object(id[0])}, Till: tillID(), User: "Jule", MS: int64(id[0])})
+	}, func(p receipt.Part) any {
+		v, err := receipt.ParseResolution(p.Item)
+		return []any{v, err != nil}
+	})
+}
+
+func TestClosingLaws(t *testing.T) {
+	z := zreport(t)
+	itemLaws(t, crdttest.Type{Name: receipt.TypeClosing}, func(id crdt.ObjectID) ([]crdt.Piece, error) {
+		z.Number = 1 + int64(id[0])
+		made, err := receipt.BuildZ(z, sign)
+		return []crdt.Piece{made.Piece}, err
+	}, func(p receipt.Part) any {
+		c, err := receipt.ParseClosing(p.Item)
+		if err != nil {
+			return err.Error()
+		}
+		r, err := c.Verify(p.ID)
+		return []any{c, r, err != nil}
+	})
+}

@@ -33,7 +33,10 @@ type Line struct {
 	Currency   string   // ISO 4217
 	Tax        TaxRef
 	Takeaway   bool
-	Case       string   // business case (GV_TYP of DSFinV-K), mostly SaleCase
+	Training   bool     // for practice, as its tab was
+	Case       string   // business case (GV_TYP of DSFinV-K), mostly SaleCase; see [BusinessCase]
+	CaseName   string   // own name for a kind of that case
+	Voucher    string   // number of the voucher that is sold or redeemed
 	Modifiers  []string // at most [MaxModifiers] texts of [MaxText] runes
 	User       string
 	Till       crdt.TillID // that entered it
@@ -50,7 +53,8 @@ func (l Line) Check() error {
 	errs := []error{
 		checkNamed("name of the line", l.Name == ""), checkNamed("business case", l.Case == ""),
 		checkTexts("name", l.Name, "short name", l.Short, "number", l.Number, "GTIN", l.GTIN, "group", l.GroupName,
-			"unit", l.Unit, "business case", l.Case, "tax key", l.Tax.Key, "user", l.User),
+			"unit", l.Unit, "business case", l.Case, "name of the business case", l.CaseName, "voucher", l.Voucher, "tax key", l.Tax.Key,
+			"user", l.User),
 		tooLarge, l.Tax.Rate.Check(), checkCurrency(l.Currency), checkMS(l.MS),
 		checkNamed("till", l.Till.IsZero()),
 	}
@@ -81,6 +85,8 @@ func (l Line) Bytes() []byte {
 	if l.Case != SaleCase {
 		rec.SetString("v", l.Case)
 	}
+	rec.SetString("z", l.CaseName)
+	rec.SetString("y", l.Voucher)
 	rec.SetObject("a", l.Article)
 	rec.SetString("b", l.Number)
 	rec.SetString("e", l.GTIN)
@@ -95,6 +101,7 @@ func (l Line) Bytes() []byte {
 	rec.SetString("k", l.Tax.Key)
 	rec.SetInt("r", int64(l.Tax.Rate))
 	rec.SetBool("w", l.Takeaway)
+	rec.SetBool("j", l.Training)
 	document.SetTexts(&rec, "x", l.Modifiers)
 	rec.SetString("u", l.User)
 	rec.SetTill("d", l.Till)
@@ -110,7 +117,7 @@ func ParseLine(raw []byte) (Line, error) {
 		Group: f.Object("g"), GroupName: f.Text("h"), Quantity: Quantity(f.Int("q")), Unit: f.Text("i"),
 		UnitPrice: Amount(f.Int("p")), ListPrice: amount(f, "l"), Overridden: f.Bool("o"), Currency: f.Text("c"),
 		Tax:      TaxRef{ID: f.Object("t"), Key: f.Text("k"), Rate: Rate(f.Int("r"))},
-		Takeaway: f.Bool("w"), Case: f.Text("v"), Modifiers: f.Texts("x", "modifiers", MaxModifiers), User: f.Text("u"),
+		Takeaway: f.Bool("w"), Training: f.Bool("j"), Case: f.Text("v"), CaseName: f.Text("z"), Voucher: f.Text("y"), Modifiers: f.Texts("x", "modifiers", MaxModifiers), User: f.Text("u"),
 		Till: f.Till("d"), MS: f.Int("m"),
 	}
 	if l.Quantity == 0 {

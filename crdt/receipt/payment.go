@@ -29,6 +29,9 @@ type Payment struct {
 	User     string      // may be empty
 	Till     crdt.TillID
 	MS       int64 // Unix milliseconds, business time of that till
+	// Receipt is the receipt whose money it gives back; zero: it is for an open tab. Such a payment is on no tab, and the
+	// document that takes the receipt back lists it.
+	Receipt crdt.ObjectID
 }
 
 // given returns what was handed over.
@@ -80,6 +83,7 @@ func (p Payment) Bytes() []byte {
 	rec.SetString("u", p.User)
 	rec.SetTill("d", p.Till)
 	rec.SetInt("m", p.MS)
+	rec.SetObject("b", p.Receipt)
 	return rec.Bytes()
 }
 
@@ -88,7 +92,7 @@ func ParsePayment(raw []byte) (Payment, error) {
 	f := rules.Parse(raw)
 	p := Payment{
 		Tab: f.Object("t"), Type: f.Text("k"), Name: f.Text("n"), Amount: Amount(f.Int("a")), Tendered: Amount(f.Int("g")),
-		User: f.Text("u"), Till: f.Till("d"), MS: f.Int("m"),
+		User: f.Text("u"), Till: f.Till("d"), MS: f.Int("m"), Receipt: f.Object("b"),
 	}
 	p.Tendered = p.given()
 	if p.Type == "" {
@@ -100,11 +104,30 @@ func ParsePayment(raw []byte) (Payment, error) {
 	return document.Checked(f, "payment", p)
 }
 
-// Progress is the register "progress" of a payment: what became of it. Only the till that takes the payment writes it.
-// A payment without it, such as cash, was captured when it was entered.
+// Progress is the register "progress" of a payment: what became of it. The till that takes the payment writes it, or another
+// one with ByHand: somebody decided because nobody can ask the terminal any more. A payment without it, such as cash, was
+// captured when it was entered.
 type Progress struct {
-	State string // one of the Payment states; a word of a newer program is kept and counts as unknown
-	MS    int64  // Unix milliseconds
+	State  string // one of the Payment states; a word of a newer program is kept and counts as unknown
+	MS     int64  // Unix milliseconds
+	ByHand bool   // a person decided it; what a terminal said counts before that
+	Card   Card   // what the terminal said of a captured payment
+}
+
+// Card is what a card terminal said of money that moved. All texts may be empty.
+type Card struct {
+	Terminal      string // the name of the terminal: its ID (TID)
+	Kind          string // kind of card and what of its number may be shown, such as "girocard ****1234"
+	Trace         string // the terminal's number of the transaction
+	Authorisation string // the number by which the bank agreed
+}
+
+// Document returns what stands on a receipt, nil if nothing is known.
+func (c Card) Document() *DocCard {
+	if c == (Card{}) {
+		return nil
+	}
+	return &DocCard{Authorisation: c.Authorisation, Kind: c.Kind, Terminal: c.Terminal, Trace: c.Trace}
 }
 
 // Check says what is wrong with the value, wrapping [ErrInvalid].
@@ -112,13 +135,28 @@ func (p Progress) Check() error {
 	if p.State == "" || len(p.State) > 20 || strings.Trim(p.State, "abcdefghijklmnopqrstuvwxyz") != "" {
 		return fmt.Errorf("%w: %.30q is not a state of a payment", ErrInvalid, p.State)
 	}
-	return checkMS(p.MS)
+	c := p.Card
+	return errors.Join(checkMS(p.MS), checkTexts("terminal", c.Terminal, "card", c.Kind, "trace", c.Trace, "authorisation", c.Authorisation))
 }
 
 // ParseProgress reads a register value.
 func ParseProgress(raw []byte) (Progress, error) {
 	f := rules.Parse(raw)
-	return document.Checked(f, "progress of a payment", Progress{State: f.Text("s"), MS: f.Int("m")})
+	return document.Checked(f, "progress of a payment", Progress{State: f.Text("s"), MS: f.Int("m"), ByHand: f.Bool("h"),
+		Card: Card{Terminal: f.Text("d"), Kind: f.Text("k"), Trace: f.Text("t"), Authorisation: f.Text("a")}})
+}
+
+// ShownProgress returns what became of a payment, the zero value if nothing says so. Of values that tills wrote without
+// knowing of each other, one that no person decided counts first.
+func ShownProgress(payment *crdt.Object) (Progress, error) {
+	if r := registerOf(payment, RegisterProgress); r != nil {
+		for _, s := range r.Siblings {
+			if p, err := ParseProgress(s.Raw); err == nil && !p.ByHand {
+				return p, nil
+			}
+		}
+	}
+	return document.Shown(payment, RegisterProgress, ParseProgress)
 }
 
 // Edit writes the value over the register value shown (nil if there is none) and keeps fields it does not know.
@@ -126,6 +164,11 @@ func (p Progress) Edit(old []byte) ([]byte, error) {
 	return rules.Edit(old, func(rec *crdt.Record) {
 		rec.SetString("s", p.State)
 		rec.SetInt("m", p.MS)
+		rec.SetBool("h", p.ByHand)
+		rec.SetString("d", p.Card.Terminal)
+		rec.SetString("k", p.Card.Kind)
+		rec.SetString("t", p.Card.Trace)
+		rec.SetString("a", p.Card.Authorisation)
 	})
 }
 
@@ -136,13 +179,13 @@ func NewPayment(id crdt.ObjectID, p Payment, state string) ([]crdt.Piece, error)
 	w := newWriter(TypePayment, id, nil)
 	w.Item(p)
 	if state != "" {
-		w.Put(RegisterProgress, Progress{state, p.MS})
+		w.Put(RegisterProgress, Progress{State: state, MS: p.MS})
 	}
 	return w.Done()
 }
 
 // SetProgress returns the write that says what became of a payment, none if it says so already. obj is the merged
-// payment. Only the till that takes the payment may write it.
+// payment. See [Progress] for who may write it.
 func SetProgress(id crdt.ObjectID, obj *crdt.Object, p Progress) ([]crdt.Piece, error) {
 	if r := registerOf(obj, RegisterProgress); r != nil && len(r.Siblings) == 1 {
 		if was, err := ParseProgress(r.Siblings[0].Raw); err == nil && was.State == p.State {

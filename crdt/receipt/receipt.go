@@ -114,7 +114,7 @@ func NewReceipt(id crdt.ObjectID, r Receipt, s Supersedes) (crdt.Piece, error) {
 	p := crdt.Piece{Kind: crdt.KindItem, Type: TypeReceipt, Object: id, Raw: r.Bytes(), Registers: s.Discounts}
 	for _, o := range []crdt.TypedObjects{
 		{Type: TypeTab, IDs: s.Tabs}, {Type: TypeLine, IDs: s.Lines}, {Type: TypeVoid, IDs: s.Voids},
-		{Type: TypePayment, IDs: s.Payments},
+		{Type: TypePayment, IDs: s.Payments}, {Type: TypeOrder, IDs: s.Orders},
 	} {
 		if len(o.IDs) > 0 {
 			p.Objects = append(p.Objects, o)
@@ -123,9 +123,9 @@ func NewReceipt(id crdt.ObjectID, r Receipt, s Supersedes) (crdt.Piece, error) {
 	return p, nil
 }
 
-// Supersedes is what a closing takes out of the open sales: tabs, lines, voids and payments whole and for ever, and of
+// Supersedes is what a closing takes out of the open sales: tabs, lines, voids, payments and orders whole and for ever, and of
 // each discount the writes that the closing till had seen.
 type Supersedes struct {
-	Tabs, Lines, Voids, Payments []crdt.ObjectID
-	Discounts                    []crdt.RegisterUpTo
+	Tabs, Lines, Voids, Payments, Orders []crdt.ObjectID
+	Discounts                            []crdt.RegisterUpTo
 }

@@ -15,7 +15,7 @@ func (b *viewer) payments(parts []Part) {
 	for _, p := range parts {
 		v := PaymentView{ID: p.ID}
 		v.Payment, v.Err = ParsePayment(p.Item)
-		progress, err := document.Shown(p.Object, RegisterProgress, ParseProgress)
+		progress, err := ShownProgress(p.Object)
 		if v.Err == nil {
 			v.Err = err
 		}
@@ -23,7 +23,7 @@ func (b *viewer) payments(parts []Part) {
 			b.trouble(ProblemUnreadable, "/payments", p.ID, fmt.Errorf("%v: %w", p.ID, v.Err))
 		}
 		b.alarm("/payments", p)
-		v.State = progress.State
+		v.State, v.Card = progress.State, progress.Card
 		v.Counts = v.Err == nil && (v.State == "" || v.State == PaymentCaptured)
 		if v.Counts || v.Err == nil && v.State == PaymentDeclined && certain(p.Object) {
 			b.v.Supersedes.Payments = append(b.v.Supersedes.Payments, p.ID)

@@ -17,6 +17,7 @@ type Head struct {
 	Till     crdt.TillID
 	User     string // at most [MaxText] runes; may be empty
 	Shared   bool   // tabs of other tills are shown by modes only if they are shared
+	Training bool   // for practice: its receipt takes a number, and counts in no sum
 }
 
 // Check says what is wrong with the value, wrapping [ErrInvalid].
@@ -28,7 +29,7 @@ func (h Head) Check() error {
 // ParseHead reads a register value.
 func ParseHead(raw []byte) (Head, error) {
 	f := rules.Parse(raw)
-	h := Head{Name: f.Text("n"), OpenedMS: f.Int("m"), Till: f.Till("d"), User: f.Text("u"), Shared: f.Bool("s")}
+	h := Head{Name: f.Text("n"), OpenedMS: f.Int("m"), Till: f.Till("d"), User: f.Text("u"), Shared: f.Bool("s"), Training: f.Bool("t")}
 	return document.Checked(f, "head of a tab", h)
 }
 
@@ -40,6 +41,7 @@ func (h Head) Edit(old []byte) ([]byte, error) {
 		rec.SetTill("d", h.Till)
 		rec.SetString("u", h.User)
 		rec.SetBool("s", h.Shared)
+		rec.SetBool("t", h.Training)
 	})
 }
 

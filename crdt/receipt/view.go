@@ -35,6 +35,7 @@ type Parts struct {
 	Voids     []Part
 	Discounts []Part // on the lines, on the tab, and on the merged tabs
 	Payments  []Part
+	Orders    []Part // on this tab and the merged ones
 }
 
 // TabView is what a till shows of a tab.
@@ -52,6 +53,7 @@ type TabView struct {
 	Lines     []LineView // by time, then ID; those that cannot be read last
 	Discounts []DiscountView
 	Payments  []PaymentView // by time, then ID; those that cannot be read last
+	Orders    []OrderView   // by time, then ID
 	Totals    Totals        // of Lines, in their order; a discount that is not possible is left out
 	Paid      Amount        // what the payments that count were entered for
 	Change    Amount        // what is to be handed back of what was handed over
@@ -101,9 +103,16 @@ type PaymentView struct {
 	ID      crdt.ObjectID
 	Payment Payment
 	State   string // one of the Payment states; empty: captured when it was entered
+	Card    Card   // what the terminal said, if it was captured there
 	Counts  bool   // it was captured
 	Change  Amount // what is handed back of it
 	Err     error  // why this program cannot read it, nil if it can
+}
+
+// OrderView is what a signing device confirmed of the tab's lines.
+type OrderView struct {
+	ID    crdt.ObjectID
+	Order Order
 }
 
 // View computes what to show of a tab from its merged parts. It depends on nothing else, and never fails: what cannot be
@@ -116,6 +125,7 @@ func View(p Parts) TabView {
 	b.discounts(p)
 	b.totals()
 	b.payments(p.Payments)
+	b.orders(p.Orders)
 	b.settle()
 	b.finish(p)
 	return b.v
@@ -161,6 +171,10 @@ func (b *viewer) tab(p Parts) {
 		if err != nil {
 			b.trouble(ProblemUnreadable, "/tabs", m.ID, fmt.Errorf("tab: %w", err))
 		}
+		if v.Open && registerOf(m.Object, RegisterHead) != nil && head.Training != v.Head.Training {
+			b.trouble(ProblemKind, "/tabs", m.ID, fmt.Errorf("%w: tab %v is for practice and tab %v is not, or the other way: undo their merge",
+				ErrInvalid, m.ID, p.Tab.ID))
+		}
 		v.Merged = append(v.Merged, TabName{m.ID, head.Name})
 		v.Supersedes.Tabs = append(v.Supersedes.Tabs, m.ID)
 	}
@@ -187,6 +201,7 @@ func (b *viewer) lines(parts []Part) {
 		b.v.Lines = append(b.v.Lines, l)
 		b.v.Supersedes.Lines = append(b.v.Supersedes.Lines, p.ID)
 	}
+	b.practice()
 	slices.SortFunc(b.v.Lines, func(x, y LineView) int {
 		return cmp.Or(unreadableLast(x.Err, y.Err), cmp.Compare(x.Line.MS, y.Line.MS), x.ID.Compare(y.ID))
 	})
@@ -212,6 +227,20 @@ func unreadableLast(a, b error) int {
 		return -1
 	}
 	return 0
+}
+
+// practice keeps lines for practice apart from sales. Of a tab that was closed before, the lines alone know what it was for.
+func (b *viewer) practice() {
+	for i := range b.v.Lines {
+		l := &b.v.Lines[i]
+		switch {
+		case l.Err != nil || !l.Line.Training:
+		case !b.v.Open:
+			b.v.Head.Training = true
+		case !b.v.Head.Training:
+			b.trouble(ProblemKind, "/lines", l.ID, fmt.Errorf("%w: line %v is for practice and its tab is not: put it on another one", ErrInvalid, l.ID))
+		}
+	}
 }
 
 // alarm notes that two items with one ID differ: the one with the lowest dot is shown everywhere.
@@ -287,6 +316,24 @@ func (b *viewer) discounts(p Parts) {
 	for i := range b.v.Lines {
 		slices.SortFunc(b.v.Lines[i].Discounts, byKind)
 	}
+}
+
+// orders reads what a signing device confirmed. One that cannot be read stays with its tab and stops nothing: it says
+// nothing about what is to be paid.
+func (b *viewer) orders(parts []Part) {
+	for _, p := range parts {
+		b.v.Supersedes.Orders = append(b.v.Supersedes.Orders, p.ID)
+		b.alarm("/orders", p)
+		o, err := ParseOrder(p.Item)
+		if err != nil {
+			b.v.Problems = append(b.v.Problems, Problem{ProblemUnreadable, "/orders/" + p.ID.String(), err.Error()})
+			continue
+		}
+		b.v.Orders = append(b.v.Orders, OrderView{p.ID, o})
+	}
+	slices.SortFunc(b.v.Orders, func(x, y OrderView) int {
+		return cmp.Or(cmp.Compare(x.Order.MS, y.Order.MS), x.ID.Compare(y.ID))
+	})
 }
 
 // totals computes all amounts. A discount that is larger than what is left does not count, and is a problem.
@@ -371,10 +418,11 @@ func (b *viewer) finish(p Parts) {
 	each(TypeVoid, p.Voids)
 	each(TypeDiscount, p.Discounts)
 	each(TypePayment, p.Payments)
+	each(TypeOrder, p.Orders)
 	slices.SortStableFunc(v.Conflicts, func(x, y Conflict) int { return x.Object.Compare(y.Object) })
 	slices.SortStableFunc(v.Problems, func(x, y Problem) int { return cmp.Or(cmp.Compare(x.Path, y.Path), cmp.Compare(x.Code, y.Code)) })
 	s := &v.Supersedes
-	for _, ids := range [][]crdt.ObjectID{s.Tabs, s.Lines, s.Voids, s.Payments} {
+	for _, ids := range [][]crdt.ObjectID{s.Tabs, s.Lines, s.Voids, s.Payments, s.Orders} {
 		slices.SortFunc(ids, crdt.ObjectID.Compare)
 	}
 	slices.SortFunc(s.Discounts, func(x, y crdt.RegisterUpTo) int { return x.Object.Compare(y.Object) })

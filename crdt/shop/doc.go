@@ -6,7 +6,8 @@
 // The founding till makes the shop: the shop's ID is a hash of its public key, so there is exactly one founder and
 // nobody can become it later. Every other till is in by an [Admission] that a till which is in signed for it. A till
 // leaves by a [Departure]: retired, or revoked for ever. Each store of a till writes under a replica ID of its own,
-// which the till claims with a signed [Lineage]. All four are items: written once, never changed.
+// which the till claims with a signed [Lineage]. If no till is left, who holds the founder's [Recovery] key admits a new
+// one. All of these are items: written once, never changed.
 //
 // A [Roster] is the set of these items and nothing else, so it is the same on every till that holds the same items,
 // whatever the order they came in. An admission stays valid when the till that signed it is revoked later: what an
@@ -38,10 +39,16 @@ const (
 	TypeLineage    = "lineage"
 	TypeTill       = "till"
 	TypeSettings   = "settings"
+	TypeRecovery   = "recovery"
+	TypeTakeover   = "takeover"
+	TypeCoupling   = "coupling"
+	TypeUncoupling = "uncoupling"
+	TypeSeat       = "seat"
 )
 
 // Types lists the document types of this package.
-var Types = []string{TypeAdmission, TypeRetirement, TypeRevocation, TypeLineage, TypeTill, TypeSettings}
+var Types = []string{TypeAdmission, TypeRetirement, TypeRevocation, TypeLineage, TypeTill, TypeSettings, TypeRecovery, TypeTakeover,
+	TypeCoupling, TypeUncoupling, TypeSeat}
 
 // Registers.
 const (
@@ -51,6 +58,7 @@ const (
 	RegisterMoney    = "money"
 	RegisterDay      = "day"
 	RegisterShop     = "shop"
+	RegisterPrint    = "print"
 )
 
 // Limits of one value.
@@ -59,6 +67,8 @@ const (
 	MaxCodeRunes = 40  // postcodes, tax numbers, VAT IDs
 	MaxReason    = 200 // runes of the reason of a departure
 	MaxPrefix    = 40  // bytes of a number prefix
+	MaxAccount   = 320 // runes of the name of an account
+	MaxURL       = 300 // bytes of the base URL of a cloud
 	MaxNumber    = 9999
 	maxScopes    = 1000 // scopes a lineage names
 )

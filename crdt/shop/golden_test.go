@@ -42,6 +42,8 @@ var registers = []struct {
 	{"settings.money.default", shop.Money{Currency: "EUR"}, shop.Money{Currency: "PLN"}, into(shop.ParseMoney)},
 	{"settings.day", shop.Day{Zone: "Europe/Vienna", CutOff: 0}, shop.Day{Zone: "Europe/Berlin", CutOff: 240}, into(shop.ParseDay)},
 	{"settings.day.default", shop.Day{Zone: "Europe/Berlin", CutOff: 240}, shop.Day{Zone: "UTC", CutOff: 1}, into(shop.ParseDay)},
+	{"settings.print", shop.PrintRule{Copies: 2, Seconds: 30}, shop.PrintRule{Seconds: 10}, into(shop.ParsePrintRule)},
+	{"settings.print.default", shop.PrintRule{Seconds: 10}, shop.PrintRule{Copies: 3, Seconds: 1}, into(shop.ParsePrintRule)},
 	{"settings.shop", shop.Shop{Name: "Süd"}, shop.Shop{}, into(shop.ParseShop)},
 }
 
@@ -52,7 +54,21 @@ func items(t testing.TB) map[string]crdt.Piece {
 	replacing, err := shop.Admission{PublicKey: a.public(), Name: "Kasse 2", Prefix: "K2", By: f.id, MS: 1_780_000_000_000,
 		Replaces: newDevice(3).id}.Sign(s, f.key)
 	require.NoError(t, err)
+	known, err := shop.Recovery{PublicKey: newDevice(9).public(), By: f.id, MS: 1_780_000_000_000}.Sign(s, f.key)
+	require.NoError(t, err)
+	prefix, err := shop.NewRoster(s).RecoveryPrefix(a.public())
+	require.NoError(t, err)
+	taken, err := takeover(f, a).Sign(s, f.key)
+	require.NoError(t, err)
+	bond := coupling(f, 0)
+	coupled, err := bond.Sign(s, f.key)
+	require.NoError(t, err)
+	uncoupled, err := shop.Uncoupling{Coupling: bond.ObjectID(), By: a.id, MS: 1_780_000_000_000, Reason: "Test"}.Sign(s, a.key)
+	require.NoError(t, err)
 	return map[string]crdt.Piece{
+		"coupling": coupled, "uncoupling": uncoupled, "seat": seat(t, s, 0), "seat.second": seat(t, s, 1),
+		"takeover": taken,
+		"recovery": known, "admission.recovered": admission(t, s, newDevice(9), a, prefix, 1_780_000_000_000),
 		"admission.founder": first, "admission": admission(t, s, f, a, "K2", 1_780_000_000_000), "admission.replaces": replacing,
 		"lineage": lineage(t, s, a, 0, "K2", 1_780_000_000_000), "lineage.second": lineage(t, s, a, 1, "K2b", 1_780_000_000_000),
 		"retirement": departure(t, s, f, a, false, 1_780_000_000_000), "revocation": departure(t, s, f, a, true, 1_780_000_000_000),
@@ -109,6 +125,21 @@ func TestItemsReadBack(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, shop.Lineage{Till: a.id, Replica: a.replica(1), Predecessor: a.replica(0), Prefix: "K2b", MS: 1_780_000_000_000,
 		Last: []shop.ScopeSeq{{Scope: crdt.Shop, Seq: 7}, {Scope: crdt.Sales, Seq: crdt.NewSeq(3, 9)}}}, l)
+	k, err := shop.ParseRecovery(got["recovery"].Raw)
+	require.NoError(t, err)
+	require.Equal(t, shop.Recovery{PublicKey: newDevice(9).public(), By: f.id, MS: 1_780_000_000_000}, k)
+	o, err := shop.ParseTakeover(got["takeover"].Raw)
+	require.NoError(t, err)
+	require.Equal(t, takeover(f, a), o)
+	c, err := shop.ParseCoupling(got["coupling"].Raw)
+	require.NoError(t, err)
+	require.Equal(t, coupling(f, 0), c)
+	u, err := shop.ParseUncoupling(got["uncoupling"].Raw)
+	require.NoError(t, err)
+	require.Equal(t, shop.Uncoupling{Coupling: c.ObjectID(), By: a.id, MS: 1_780_000_000_000, Reason: "Test"}, u)
+	z, err := shop.ParseSeat(got["seat.second"].Raw)
+	require.NoError(t, err)
+	require.Equal(t, shop.Seat{Cloud: cloudDevice.id, Replica: cloudDevice.replica(1), Predecessor: cloudDevice.replica(0), MS: 1_780_000_000_001}, z)
 	d, err := shop.ParseDeparture(true, got["revocation"].Raw)
 	require.NoError(t, err)
 	require.Equal(t, shop.Departure{Revoked: true, Till: a.id, By: f.id, MS: 1_780_000_000_000, Reason: "Test"}, d)
@@ -139,6 +170,36 @@ func FuzzItem(f *testing.F) {
 				return
 			}
 			id = l.ObjectID()
+		case shop.TypeRecovery:
+			k, err := shop.ParseRecovery(raw)
+			if err != nil {
+				return
+			}
+			id = k.ObjectID()
+		case shop.TypeTakeover:
+			o, err := shop.ParseTakeover(raw)
+			if err != nil {
+				return
+			}
+			id = o.ObjectID()
+		case shop.TypeCoupling:
+			c, err := shop.ParseCoupling(raw)
+			if err != nil {
+				return
+			}
+			id = c.ObjectID()
+		case shop.TypeUncoupling:
+			u, err := shop.ParseUncoupling(raw)
+			if err != nil {
+				return
+			}
+			id = u.ObjectID()
+		case shop.TypeSeat:
+			z, err := shop.ParseSeat(raw)
+			if err != nil {
+				return
+			}
+			id = z.ObjectID()
 		case shop.TypeRetirement, shop.TypeRevocation:
 			d, err := shop.ParseDeparture(typ == shop.TypeRevocation, raw)
 			if err != nil {
@@ -151,6 +212,7 @@ func FuzzItem(f *testing.F) {
 			known = known || p.Type == typ && string(p.Raw) == string(raw)
 		}
 		require.NoError(t, r.AddItem(typ, id, raw))
-		require.True(t, known || len(r.Tills()) == 1 && r.Active(newDevice(1).id), "an item nobody signed was taken")
+		require.True(t, known || len(r.Tills()) == 1 && r.Active(newDevice(1).id) && len(r.RecoveryKeys())+len(r.Takeovers())+len(r.Couplings()) == 0,
+			"an item nobody signed was taken")
 	})
 }

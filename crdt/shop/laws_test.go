@@ -53,7 +53,7 @@ func TestTillLaws(t *testing.T) {
 func TestSettingsLaws(t *testing.T) {
 	crdttest.Run(t, crdttest.Type{
 		Name: shop.TypeSettings, Scope: crdt.Shop,
-		Registers: []string{shop.RegisterBusiness, shop.RegisterMoney, shop.RegisterDay, shop.RegisterShop},
+		Registers: []string{shop.RegisterBusiness, shop.RegisterMoney, shop.RegisterDay, shop.RegisterShop, shop.RegisterPrint},
 		Write: func(r *rand.Rand, obj *crdt.Object, id crdt.ObjectID) []crdt.Piece {
 			pieces, err := shop.EditSettings(obj, shop.SettingsEdit{
 				Business: maybe(r, shop.Business{Name: pick(r, "Café Süd", "Bäckerei"), Town: "Köln", Country: pick(r, "DE", "AT"),
@@ -61,6 +61,7 @@ func TestSettingsLaws(t *testing.T) {
 				Money: maybe(r, shop.Money{Currency: pick(r, "EUR", "CHF", "PLN")}),
 				Day:   maybe(r, shop.Day{Zone: pick(r, "Europe/Berlin", "Europe/Vienna"), CutOff: pick[int64](r, 0, 240, 300)}),
 				Shop:  maybe(r, shop.Shop{Name: pick(r, "Süd", "Nord")}),
+				Print: maybe(r, shop.PrintRule{Copies: pick[int64](r, 0, 2, 3), Seconds: pick[int64](r, 5, 10)}),
 			})
 			return written(id, pieces, err)
 		},
@@ -84,6 +85,25 @@ func TestItemLaws(t *testing.T) {
 		{Name: shop.TypeRevocation, Write: once(func(s crdt.ShopID, by, of *device) (crdt.Piece, error) {
 			return shop.Departure{Revoked: true, Till: of.id, By: by.id, MS: 7, Reason: "gestohlen"}.Sign(s, by.key)
 		}), View: each(func(raw []byte) any { return view(shop.ParseDeparture(true, raw)) })},
+		{Name: shop.TypeRecovery, Write: once(func(s crdt.ShopID, by, of *device) (crdt.Piece, error) {
+			return shop.Recovery{PublicKey: of.public(), By: by.id, MS: 7}.Sign(s, by.key)
+		}), View: each(func(raw []byte) any { return view(shop.ParseRecovery(raw)) })},
+		{Name: shop.TypeTakeover, Write: once(func(s crdt.ShopID, by, of *device) (crdt.Piece, error) {
+			return takeover(by, of).Sign(s, by.key)
+		}), View: each(func(raw []byte) any { return view(shop.ParseTakeover(raw)) })},
+		{Name: shop.TypeCoupling, Write: once(func(s crdt.ShopID, by, of *device) (crdt.Piece, error) {
+			c := coupling(by, 3)
+			c.PublicKey = of.public()
+			return c.Sign(s, by.key)
+		}), View: each(func(raw []byte) any { return view(shop.ParseCoupling(raw)) })},
+		{Name: shop.TypeUncoupling, Write: once(func(s crdt.ShopID, by, of *device) (crdt.Piece, error) {
+			c := coupling(by, 3)
+			c.PublicKey = of.public()
+			return shop.Uncoupling{Coupling: c.ObjectID(), By: by.id, MS: 7}.Sign(s, by.key)
+		}), View: each(func(raw []byte) any { return view(shop.ParseUncoupling(raw)) })},
+		{Name: shop.TypeSeat, Write: once(func(s crdt.ShopID, _, of *device) (crdt.Piece, error) {
+			return shop.Seat{Cloud: of.id, Replica: of.replica(1), Predecessor: of.replica(0), MS: 7}.Sign(s, of.key)
+		}), View: each(func(raw []byte) any { return view(shop.ParseSeat(raw)) })},
 	} {
 		d.Scope, d.Item = crdt.Shop, true
 		crdttest.Run(t, d)

@@ -5,7 +5,6 @@ import (
 	"crypto/ed25519"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/tillmesh/tillmesh/crdt"
 )
@@ -21,34 +20,44 @@ type Till struct {
 	AdmittedBy crdt.TillID // its own ID if it founded the shop
 	AdmittedMS int64       // Unix milliseconds
 	Founder    bool
+	Recovered  bool        // admitted by a recovery key: AdmittedBy is the ID of that key
 	Replaces   crdt.TillID // zero if none
+	// ReplacedBy are the tills that took this one's place and have begun to work, sorted.
+	ReplacedBy []crdt.TillID
 	Lineages   []Lineage   // the last one is the current one
 	Departures []Departure // the one that counts first
 	Conflicts  []Conflict  // registers of the till that wait for a decision
 	Err        error       // why a register of the till could not be read, nil if all could
 }
 
-// Problem is something about the roster that a person has to look at. Nothing stops because of it.
-type Problem struct {
-	Till crdt.TillID // the till it is about
-	Text string
-}
-
 // Shop returns the ID of the shop.
 func (r *Roster) Shop() crdt.ShopID { return r.shop }
 
-// State returns whether a till takes part. Revoked is final, and stronger than retired.
+// State returns whether a till takes part. Revoked is final, and stronger than retired. A till that another one replaces is
+// retired once that one has begun its first lineage: from then on somebody works in its place.
 func (r *Roster) State(till crdt.TillID) State {
 	left := r.left[till]
 	switch {
 	case r.members[till] == nil:
 		return Unknown
-	case len(left) == 0:
-		return Active
-	case left[0].Revoked:
+	case len(left) > 0 && left[0].Revoked:
 		return Revoked
+	case len(left) > 0 || len(r.replacedBy(till)) > 0:
+		return Retired
 	}
-	return Retired
+	return Active
+}
+
+// replacedBy returns the tills that took the place of a till and have begun to work, sorted.
+func (r *Roster) replacedBy(till crdt.TillID) []crdt.TillID {
+	var out []crdt.TillID
+	for id := range r.instead[till] {
+		if m := r.members[id]; m != nil && len(m.lineages) > 0 {
+			out = append(out, id)
+		}
+	}
+	slices.SortFunc(out, crdt.TillID.Compare)
+	return out
 }
 
 // Active reports whether a till takes part: links to it are opened, and it may admit others.
@@ -70,9 +79,13 @@ func (r *Roster) TillOf(replica crdt.ReplicaID) (crdt.TillID, bool) {
 	return crdt.TillID{}, false
 }
 
-// MayPush reports whether a till may push commits of a replica on its link: only those of its own replicas, and not
-// once it is revoked. A retired till still hands over what it holds.
+// MayPush reports whether a till or cloud may push commits of a replica on its link: only those of its own replicas, and not
+// once it is revoked or uncoupled. A retired till still hands over what it holds. What others wrote is never pushed, by
+// nobody: it is told of and pulled.
 func (r *Roster) MayPush(till crdt.TillID, replica crdt.ReplicaID) bool {
+	if r.clouds[till] != nil && r.cloudMayPush(till, replica) {
+		return true
+	}
 	if s := r.State(till); s != Active && s != Retired {
 		return false
 	}
@@ -80,12 +93,18 @@ func (r *Roster) MayPush(till crdt.TillID, replica crdt.ReplicaID) bool {
 }
 
 // MayPushCommit is [Roster.MayPush] for a commit in hand, which may be the one that introduces its replica: the lineage
-// is in the first commit of a replica, so nobody can know it before.
+// or seat is in the first commit of a replica, so nobody can know it before.
 func (r *Roster) MayPushCommit(till crdt.TillID, c *crdt.Commit) bool {
 	if r.MayPush(till, c.Dot.Replica) {
 		return true
 	}
-	if s := r.State(till); c.Scope != crdt.Shop || s != Active && s != Retired {
+	if c.Scope != crdt.Shop {
+		return false
+	}
+	if r.Coupled(till) && r.introducesSeat(till, c) {
+		return true
+	}
+	if s := r.State(till); s != Active && s != Retired {
 		return false
 	}
 	for i := range c.Pieces {
@@ -102,6 +121,14 @@ func (r *Roster) MayPushCommit(till crdt.TillID, c *crdt.Commit) bool {
 	return false
 }
 
+// Lineage returns the lineage that claims a replica. Of several, which is a problem, it is the one that says it did first.
+func (r *Roster) Lineage(replica crdt.ReplicaID) (Lineage, bool) {
+	if claims := r.replica[replica]; len(claims) > 0 {
+		return claims[0], true
+	}
+	return Lineage{}, false
+}
+
 // Till returns what is known about a till, and whether it was ever admitted.
 func (r *Roster) Till(id crdt.TillID) (Till, bool) {
 	m := r.members[id]
@@ -112,8 +139,9 @@ func (r *Roster) Till(id crdt.TillID) (Till, bool) {
 	t := Till{
 		ID: id, PublicKey: m.key, Prefix: a.Prefix, State: r.State(id), AdmittedBy: a.By, AdmittedMS: a.MS,
 		Founder: a.Founder, Replaces: a.Replaces, Name: a.Name, Mode: DefaultMode,
-		Lineages: slices.Clone(m.lineages), Departures: slices.Clone(r.left[id]),
+		Lineages: slices.Clone(m.lineages), Departures: slices.Clone(r.left[id]), ReplacedBy: r.replacedBy(id),
 	}
+	_, t.Recovered = r.recover[a.By]
 	if obj := r.objects[TillObject(id)]; obj != nil {
 		var view TillView
 		view, t.Err = ViewTill(obj)
@@ -155,16 +183,15 @@ func (r *Roster) NextPrefix(replica crdt.ReplicaID) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	by, highest, used := own.gives(), 1, make(map[int]bool)
+	by, used := own.gives(), make(map[int]bool)
 	for _, m := range r.members {
 		for p := range m.bases() {
-			highest = max(highest, p.number)
 			if p.by == by {
 				used[p.number] = true
 			}
 		}
 	}
-	next := highest + 1
+	next := r.highestNumber() + 1
 	if next > MaxNumber { // somebody gave a very high one
 		for next = 2; used[next]; next++ {
 		}
@@ -181,64 +208,23 @@ func (r *Roster) NextSeries(till crdt.TillID, known ...string) (string, error) {
 	if m == nil {
 		return "", fmt.Errorf("series of a new lineage: %w: till %s", ErrNotActive, till.Short())
 	}
-	base, err := parsePrefix(m.admissions[0].Prefix)
-	if err != nil {
-		return "", err
-	}
-	for _, l := range m.lineages {
-		known = append(slices.Clip(known), l.Prefix)
-	}
-	highest := 0
-	for _, s := range known {
-		p, err := parsePrefix(s)
-		if err != nil {
-			return "", fmt.Errorf("series of a new lineage: %w", err)
-		}
-		if p.base() == base {
-			highest = max(highest, p.lineage)
-		}
-	}
-	p := prefix{base.number, highest + 1, base.by}
-	return p.String(), CheckPrefix(p.String())
+	return NextSeries(m.admissions[0].Prefix, m.series(known)...)
 }
 
-// Problems returns what a person has to look at, the same on every till that holds the same items: items that are not
-// signed by who they say, items whose signer is not known, a prefix that two tills or lineages have, a replica that two
-// tills claim.
-func (r *Roster) Problems() []Problem {
-	out := slices.Clone(r.refused)
-	for _, c := range r.waiting {
-		out = append(out, Problem{c.about, fmt.Sprintf(
-			"%s does not count: till %s, which signed it, is not in the roster or may not say this", c.typ, c.signer.Short())})
+// SeriesApart is [SeriesApart] with all that the roster knows.
+func (r *Roster) SeriesApart(till crdt.TillID, replica crdt.ReplicaID, known ...string) (string, error) {
+	m := r.members[till]
+	if m == nil {
+		return "", fmt.Errorf("series of a new lineage: %w: till %s", ErrNotActive, till.Short())
 	}
-	tills, series := make(map[string][]crdt.TillID), make(map[string][]Lineage)
-	for id, m := range r.members {
-		for p := range m.bases() {
-			if !slices.Contains(tills[p.String()], id) {
-				tills[p.String()] = append(tills[p.String()], id)
-			}
-		}
-		for _, l := range m.lineages {
-			series[l.Prefix] = append(series[l.Prefix], l)
-		}
+	return SeriesApart(m.admissions[0].Prefix, replica, m.series(known)...)
+}
+
+// series returns the prefixes of all lineages of the till, and others.
+func (m *member) series(known []string) []string {
+	known = slices.Clip(known)
+	for _, l := range m.lineages {
+		known = append(known, l.Prefix)
 	}
-	for p, ids := range tills {
-		if len(ids) > 1 {
-			out = append(out, Problem{slices.MinFunc(ids, crdt.TillID.Compare),
-				fmt.Sprintf("%d tills have the number prefix %s", len(ids), p)})
-		}
-	}
-	for p, claims := range series {
-		if len(claims) > 1 {
-			first := slices.MinFunc(claims, func(a, b Lineage) int { return a.Till.Compare(b.Till) })
-			out = append(out, Problem{first.Till, fmt.Sprintf("%d lineages have the number prefix %s", len(claims), p)})
-		}
-	}
-	for replica, claims := range r.replica {
-		if slices.ContainsFunc(claims, func(l Lineage) bool { return l.Till != claims[0].Till }) {
-			out = append(out, Problem{claims[0].Till, fmt.Sprintf("replica %v is claimed by %d tills", replica, len(claims))})
-		}
-	}
-	slices.SortFunc(out, func(a, b Problem) int { return cmp.Or(a.Till.Compare(b.Till), strings.Compare(a.Text, b.Text)) })
-	return out
+	return known
 }

@@ -37,8 +37,14 @@ type Roster struct {
 	members map[crdt.TillID]*member
 	left    map[crdt.TillID][]Departure // valid ones
 	replica map[crdt.ReplicaID][]Lineage
-	objects map[crdt.ObjectID]*crdt.Object // merged registers of tills
-	known   map[crdt.Hash]struct{}         // items that were given already
+	recover map[crdt.TillID]recovered            // keys that may admit, by their ID
+	instead map[crdt.TillID]map[crdt.TillID]bool // tills that counting admissions say are replaced, and by whom
+	objects map[crdt.ObjectID]*crdt.Object       // merged registers of tills
+	known   map[crdt.Hash]struct{}               // items that were given already
+	taken   []Takeover
+	clouds  map[crdt.TillID]*cloud         // with a coupling that counts, whatever became of it
+	ended   map[crdt.ObjectID][]Uncoupling // those that count, by coupling, the earliest first
+	seats   map[crdt.ReplicaID][]Seat      // those that count, the earliest first
 	waiting []claim
 	refused []Problem
 }
@@ -54,17 +60,9 @@ type admitted struct {
 	raw []byte
 }
 
-// claim is a signed item that does not count yet.
-type claim struct {
-	typ       string
-	signer    crdt.TillID
-	about     crdt.TillID
-	rec       crdt.Record
-	raw       []byte
-	verified  bool
-	admission Admission
-	lineage   Lineage
-	departure Departure
+type recovered struct {
+	Recovery
+	raw []byte
 }
 
 // NewRoster returns the roster of a shop of which nothing is known.
@@ -74,8 +72,13 @@ func NewRoster(shop crdt.ShopID) *Roster {
 		members: make(map[crdt.TillID]*member),
 		left:    make(map[crdt.TillID][]Departure),
 		replica: make(map[crdt.ReplicaID][]Lineage),
+		recover: make(map[crdt.TillID]recovered),
+		instead: make(map[crdt.TillID]map[crdt.TillID]bool),
 		objects: make(map[crdt.ObjectID]*crdt.Object),
 		known:   make(map[crdt.Hash]struct{}),
+		clouds:  make(map[crdt.TillID]*cloud),
+		ended:   make(map[crdt.ObjectID][]Uncoupling),
+		seats:   make(map[crdt.ReplicaID][]Seat),
 	}
 }
 
@@ -138,92 +141,17 @@ func (r *Roster) AddItem(typ string, id crdt.ObjectID, raw []byte) error {
 	return nil
 }
 
-func readClaim(typ string, raw []byte) (c claim, id crdt.ObjectID, err error) {
-	switch typ {
-	case TypeAdmission:
-		c.admission, c.rec, err = parseAdmission(raw)
-		c.signer, c.about, id = c.admission.By, c.admission.Till(), AdmissionID(c.admission.Till())
-	case TypeLineage:
-		c.lineage, c.rec, err = parseLineage(raw)
-		c.signer, c.about, id = c.lineage.Till, c.lineage.Till, c.lineage.ObjectID()
-	case TypeRetirement, TypeRevocation:
-		c.departure, c.rec, err = parseDeparture(typ == TypeRevocation, raw)
-		c.signer, c.about, id = c.departure.By, c.departure.Till, c.departure.ObjectID()
-	default:
-		return claim{}, id, nil
-	}
-	c.typ, c.raw = typ, raw
-	return c, id, err
-}
-
-// settle takes every waiting item whose signer counts by now, until none is left that does. Taking one can only make
-// others count, never stop one from counting, so the order does not matter.
-func (r *Roster) settle() {
-	for again := true; again; {
-		again = false
-		keep := r.waiting[:0]
-		for _, c := range r.waiting {
-			taken, err := r.take(&c)
-			switch {
-			case err != nil:
-				r.refused = append(r.refused, Problem{c.about, fmt.Sprintf("%s refused: %v", c.typ, err)})
-			case taken:
-				again = true
-			default:
-				keep = append(keep, c)
-			}
-		}
-		clear(r.waiting[len(keep):])
-		r.waiting = keep
-	}
-}
-
-// take makes an item count if it can already. An error means that it never will.
-func (r *Roster) take(c *claim) (bool, error) {
-	by := r.members[c.signer]
-	var key ed25519.PublicKey
-	switch {
-	case c.typ == TypeAdmission && c.admission.Founder:
-		if IDOf(c.admission.PublicKey, c.admission.Nonce) != r.shop {
-			return false, fmt.Errorf("%w: not the founder of shop %v", ErrSignature, r.shop)
-		}
-		key = c.admission.PublicKey
-	case by == nil:
-		return false, nil
-	default:
-		key = by.key
-	}
-	if !c.verified {
-		if err := verify(c.typ, r.shop, c.rec, key); err != nil {
-			return false, err
-		}
-		c.verified = true
-	}
-	switch c.typ {
-	case TypeAdmission:
-		if !c.admission.Founder && !by.given(c.admission.Prefix) {
-			return false, nil
-		}
-		r.admit(c)
-	case TypeLineage:
-		if !by.continues(c.lineage.Prefix) {
-			return false, nil
-		}
-		r.extend(by, c.lineage)
-	default:
-		r.left[c.about] = append(r.left[c.about], c.departure)
-		slices.SortFunc(r.left[c.about], func(a, b Departure) int {
-			return cmp.Or(-compareBool(a.Revoked, b.Revoked), cmp.Compare(a.MS, b.MS), a.By.Compare(b.By), cmp.Compare(a.Reason, b.Reason))
-		})
-	}
-	return true, nil
-}
-
 func (r *Roster) admit(c *claim) {
 	m := r.members[c.about]
 	if m == nil {
 		m = &member{key: c.admission.PublicKey}
 		r.members[c.about] = m
+	}
+	if old := c.admission.Replaces; !old.IsZero() && old != c.about {
+		if r.instead[old] == nil {
+			r.instead[old] = make(map[crdt.TillID]bool)
+		}
+		r.instead[old][c.about] = true
 	}
 	m.admissions = append(m.admissions, admitted{c.admission, c.raw})
 	slices.SortFunc(m.admissions, func(a, b admitted) int {
@@ -246,6 +174,11 @@ func compareLineages(a, b Lineage) int {
 	return cmp.Or(cmp.Compare(p.lineage, q.lineage), cmp.Compare(a.MS, b.MS), a.Replica.Compare(b.Replica))
 }
 
+// compareDepartures puts the one that counts first: revoked before retired, then the earlier.
+func compareDepartures(a, b Departure) int {
+	return cmp.Or(-compareBool(a.Revoked, b.Revoked), cmp.Compare(a.MS, b.MS), a.By.Compare(b.By), cmp.Compare(a.Reason, b.Reason))
+}
+
 func compareBool(a, b bool) int {
 	switch {
 	case a == b:
@@ -255,6 +188,9 @@ func compareBool(a, b bool) int {
 	}
 	return -1
 }
+
+// founder reports whether this till founded the shop.
+func (m *member) founder() bool { return m.admissions[0].Founder }
 
 // bases returns the prefixes that admissions gave the till.
 func (m *member) bases() iter.Seq[prefix] {

@@ -106,14 +106,43 @@ func (d Day) Check() error {
 	return errors.Join(zone, rules.CheckRange("end of the business day in minutes", d.CutOff, 0, 24*60-1))
 }
 
-// BusinessDay returns the business day (YYYY-MM-DD) of a moment, which the caller gives in the shop's time zone. What
-// counts is what the clock on the wall shows, so a day with a change to or from summer time is a day like any other.
+// BusinessDay returns the business day (YYYY-MM-DD) of a moment, which the caller gives in the shop's time zone.
 func (d Day) BusinessDay(local time.Time) string {
-	if int64(local.Hour()*60+local.Minute()) < d.CutOff {
-		year, month, day := local.Date()
-		return time.Date(year, month, day-1, 12, 0, 0, 0, time.UTC).Format(time.DateOnly)
+	year, month, day := local.Date()
+	if local.Before(d.begins(year, month, day, local.Location())) {
+		day--
 	}
-	return local.Format(time.DateOnly)
+	return time.Date(year, month, day, 12, 0, 0, 0, time.UTC).Format(time.DateOnly)
+}
+
+// Begins returns the moment at which a business day (YYYY-MM-DD) begins in a time zone: when the clock on the wall first
+// shows the end of the day before. So a day with a change to or from summer time is a day like any other, no day comes
+// back when the clock is set back, and a time that the clock leaves out is the moment at which it does.
+func (d Day) Begins(day string, zone *time.Location) (time.Time, error) {
+	at, err := time.Parse(time.DateOnly, day)
+	if err != nil {
+		return at, fmt.Errorf("%w: business day %.20q is not YYYY-MM-DD", ErrInvalid, day)
+	}
+	return d.begins(at.Year(), at.Month(), at.Day(), zone), nil
+}
+
+func (d Day) begins(year int, month time.Month, day int, zone *time.Location) time.Time {
+	at := time.Date(year, month, day, 0, 0, 0, 0, zone)
+	if at.Day() != day { // in some zones the clock leaves out midnight
+		_, change := at.ZoneBounds()
+		at = change.In(zone)
+	}
+	minutes := func(t time.Time) int64 { return int64(t.Hour()*60 + t.Minute()) }
+	if minutes(at) < d.CutOff {
+		begin := at.Add(time.Duration(d.CutOff-minutes(at)) * time.Minute)
+		_, change := at.ZoneBounds()
+		if change.IsZero() || begin.Before(change) {
+			return begin
+		}
+		change = change.In(zone) // the clock is set within that time
+		return change.Add(time.Duration(max(d.CutOff-minutes(change), 0)) * time.Minute)
+	}
+	return at
 }
 
 // ParseDay reads a register value.
@@ -167,6 +196,7 @@ type Settings struct {
 	Money     Money
 	Day       Day
 	Shop      Shop
+	Print     PrintRule
 	Conflicts []Conflict
 }
 
@@ -179,6 +209,7 @@ func ViewSettings(obj *crdt.Object) (Settings, error) {
 		Money:     document.Collect(obj, RegisterMoney, ParseMoney, &errs),
 		Day:       document.Collect(obj, RegisterDay, ParseDay, &errs),
 		Shop:      document.Collect(obj, RegisterShop, ParseShop, &errs),
+		Print:     document.Collect(obj, RegisterPrint, ParsePrintRule, &errs),
 		Conflicts: document.Conflicts(obj, readSettings),
 	}
 	if s.Business.Country == "" {
@@ -189,6 +220,9 @@ func ViewSettings(obj *crdt.Object) (Settings, error) {
 	}
 	if s.Day.Zone == "" {
 		s.Day = Day{DefaultZone, DefaultCutOff}
+	}
+	if s.Print.Seconds == 0 {
+		s.Print = PrintRule{Seconds: DefaultPrintSeconds}
 	}
 	if len(errs) > 0 {
 		return s, fmt.Errorf("settings: %w", errors.Join(errs...))
@@ -206,6 +240,8 @@ func readSettings(register string, raw []byte) (any, error) {
 		return document.Typed(ParseDay(raw))
 	case RegisterShop:
 		return document.Typed(ParseShop(raw))
+	case RegisterPrint:
+		return document.Typed(ParsePrintRule(raw))
 	}
 	return nil, nil
 }
@@ -216,6 +252,7 @@ type SettingsEdit struct {
 	Money    *Money
 	Day      *Day
 	Shop     *Shop
+	Print    *PrintRule
 	Resolve  []string // registers to write even if the value is the one shown, which decides a conflict for it
 }
 
@@ -234,6 +271,9 @@ func EditSettings(obj *crdt.Object, e SettingsEdit) ([]crdt.Piece, error) {
 	}
 	if e.Shop != nil {
 		w.Put(RegisterShop, *e.Shop)
+	}
+	if e.Print != nil {
+		w.Put(RegisterPrint, *e.Print)
 	}
 	return w.Done()
 }

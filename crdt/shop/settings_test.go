@@ -56,9 +56,9 @@ func TestSettings(t *testing.T) {
 	defaults, err := shop.ViewSettings(new(crdt.Object))
 	require.NoError(t, err)
 	require.Equal(t, shop.Settings{Business: shop.Business{Country: "DE"}, Money: shop.Money{Currency: "EUR"},
-		Day: shop.Day{Zone: "Europe/Berlin", CutOff: 240}}, defaults)
+		Day: shop.Day{Zone: "Europe/Berlin", CutOff: 240}, Print: shop.PrintRule{Seconds: 10}}, defaults)
 	pieces, err := shop.EditSettings(nil, shop.SettingsEdit{Business: &defaults.Business, Money: &defaults.Money, Day: &defaults.Day,
-		Shop: &defaults.Shop})
+		Shop: &defaults.Shop, Print: &defaults.Print})
 	require.NoError(t, err)
 	require.Empty(t, pieces, "defaults are never written")
 
@@ -111,6 +111,8 @@ func TestValuesRefused(t *testing.T) {
 		"time zone \"\"":       shop.Day{CutOff: 1},
 		"time zone \"/etc/x\"": shop.Day{Zone: "/etc/x"},
 		"time zone \"../x\"":   shop.Day{Zone: "../x"},
+		"is 51":                shop.PrintRule{Copies: 51, Seconds: 1},
+		"is 3601":              shop.PrintRule{Seconds: 3601},
 		"is 1440":              shop.Day{Zone: "UTC", CutOff: 1440},
 	} {
 		err := v.Check()
@@ -148,6 +150,54 @@ func TestBusinessDay(t *testing.T) {
 	late := shop.Day{Zone: "UTC", CutOff: 1439}
 	require.Equal(t, "2025-12-31", late.BusinessDay(at(winter, 1, 1, 23, 58)))
 	require.Equal(t, "2026-01-01", late.BusinessDay(at(winter, 1, 1, 23, 59)))
+}
+
+// TestDaysThatTheClockIsSet: in a zone with summer time, whatever the end of the day, the business day never goes back, each
+// day begins once, and its beginning is where BusinessDay changes.
+func TestDaysThatTheClockIsSet(t *testing.T) {
+	zone, err := time.LoadLocation("Europe/Berlin")
+	if err != nil {
+		t.Skip("no time zones on this machine")
+	}
+	for _, cutOff := range []int64{0, 1, 119, 120, 150, 179, 180, 240, 1439} {
+		d := shop.Day{Zone: "Europe/Berlin", CutOff: cutOff}
+		for _, first := range []time.Time{time.Date(2026, 3, 28, 0, 0, 0, 0, zone), time.Date(2026, 10, 24, 0, 0, 0, 0, zone)} {
+			last := ""
+			for at := first; at.Before(first.Add(72 * time.Hour)); at = at.Add(10 * time.Minute) {
+				day := d.BusinessDay(at)
+				require.GreaterOrEqual(t, day, last, "cut-off %d at %v", cutOff, at)
+				begin, err := d.Begins(day, zone)
+				require.NoError(t, err)
+				require.False(t, begin.After(at), "%s begins at %v, but is the day of %v (cut-off %d)", day, begin, at, cutOff)
+				require.Equal(t, day, d.BusinessDay(begin))
+				require.Less(t, d.BusinessDay(begin.Add(-time.Second)), day, "cut-off %d: %v", cutOff, begin)
+				last = day
+			}
+		}
+	}
+	for _, c := range []struct {
+		day    string
+		cutOff int64
+		want   string
+	}{
+		{"2026-03-29", 240, "2026-03-29T04:00:00+02:00"}, // the night is an hour shorter
+		{"2026-10-25", 240, "2026-10-25T04:00:00+01:00"}, // and an hour longer
+		{"2026-03-29", 150, "2026-03-29T03:00:00+02:00"}, // half past two is left out
+		{"2026-10-25", 150, "2026-10-25T02:30:00+02:00"}, // and comes twice: the first one counts
+		{"2026-07-01", 0, "2026-07-01T00:00:00+02:00"},
+	} {
+		at, err := shop.Day{CutOff: c.cutOff}.Begins(c.day, zone)
+		require.NoError(t, err)
+		require.Equal(t, c.want, at.Format(time.RFC3339))
+	}
+	if cairo, err := time.LoadLocation("Africa/Cairo"); err == nil { // midnight of 2024-04-26 is left out there
+		at, err := shop.Day{CutOff: 30}.Begins("2024-04-26", cairo)
+		require.NoError(t, err)
+		require.Equal(t, "2024-04-26T01:00:00+03:00", at.Format(time.RFC3339))
+		require.Equal(t, "2024-04-25", shop.Day{CutOff: 30}.BusinessDay(at.Add(-time.Minute)))
+	}
+	_, err = shop.Day{}.Begins("29.3.2026", zone)
+	require.ErrorIs(t, err, shop.ErrInvalid)
 }
 
 func BenchmarkRoster(b *testing.B) {

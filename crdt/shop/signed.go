@@ -47,7 +47,7 @@ func verify(typ string, shop crdt.ShopID, rec crdt.Record, key ed25519.PublicKey
 		return err
 	}
 	if len(signature) != ed25519.SignatureSize || !ed25519.Verify(key, message(typ, shop, rec), signature) {
-		return fmt.Errorf("%w: %s by till %s", ErrSignature, typ, crdt.TillIDOf(key).Short())
+		return fmt.Errorf("%w: %s by %s", ErrSignature, typ, crdt.TillIDOf(key).Short())
 	}
 	return nil
 }

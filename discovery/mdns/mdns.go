@@ -72,7 +72,7 @@ type Stats struct {
 	Errors        uint64 // attempts that failed
 
 	Announcing bool     // this till can be found now
-	Watching   bool     // a browse is running now
+	Watching   bool     // a browse is running now, or the next one follows at once
 	Interfaces []string // in use by the latest attempt; empty: there is no network
 
 	AnnounceError string // why this till cannot be found now; empty while it can, or while nothing is announced

@@ -23,7 +23,7 @@ func (f *Finder) Watch(ctx context.Context) <-chan discovery.Candidate {
 	out := make(chan discovery.Candidate, maxCandidates)
 	go func() {
 		defer close(out)
-		defer f.count(func(s *Stats) { s.WatchError = "" })
+		defer f.count(func(s *Stats) { s.Watching, s.WatchError = false, "" })
 		w := &watch{finder: f, out: out, seen: map[crdt.TillID]time.Time{}}
 		for ctx.Err() == nil {
 			if err := w.round(ctx); err != nil && ctx.Err() == nil {
@@ -61,8 +61,8 @@ func (w *watch) round(ctx context.Context) error {
 	})
 	f.count(func(s *Stats) { s.Browses++; s.Watching = true; s.WatchError = "" })
 	err = w.browse(period, on)
-	f.count(func(s *Stats) { s.Watching = false })
 	if err != nil {
+		f.count(func(s *Stats) { s.Watching = false })
 		endPeriod()
 	}
 	// After a browse that ended early, because of a flood or a socket that broke, the rest of its time is waited.

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -48,9 +49,23 @@ func (n *fakeNetwork) pauses() (out []time.Duration) {
 func TestWatchBrowsesAgainAndAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n, i := &fakeNetwork{}, &fakeInterfaces{list: []discovery.Interface{eth0}}
-		f, found, end := watching(t, Options{List: i.get, Random: middle, network: n})
+		var finder atomic.Pointer[Finder]
+		var asked, blind atomic.Int32 // between two browses
+		draw := func() float64 {      // for the length of the next one
+			if f := finder.Load(); f != nil {
+				asked.Add(1)
+				if !f.Stats().Watching {
+					blind.Add(1)
+				}
+			}
+			return middle()
+		}
+		f, found, end := watching(t, Options{List: i.get, Random: draw, network: n})
+		finder.Store(f)
 		require.True(t, f.Stats().Watching)
 		after(14 * time.Second)
+		require.Positive(t, asked.Load())
+		require.Zero(t, blind.Load())
 		require.Equal(t, []time.Duration{5 * time.Second, 5 * time.Second}, n.pauses(), "alone")
 
 		n.put(answer(1, "192.168.1.9"))

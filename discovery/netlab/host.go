@@ -19,7 +19,7 @@ type Host struct {
 	deaf      bool // multicast is blocked
 }
 
-// Addr returns the IPv4 address of the host.
+// Addr returns the address of the host: IPv4 or, on one made by HostV6, unique local IPv6; invalid if it has neither.
 func (h *Host) Addr() netip.Addr { return h.addr.Addr() }
 
 // Namespace returns the name of the network namespace, for ip netns exec.
@@ -70,13 +70,37 @@ func (h *Host) RecreateNIC() {
 	l := h.lab
 	l.ip("-n", l.sw, "link", "add", h.port, "type", "veth", "peer", "name", nic, "address", h.mac, "netns", h.namespace)
 	l.ip("-n", l.sw, "link", "set", h.port, "master", bridge, "up")
-	l.ip("-n", h.namespace, "addr", "add", h.addr.String(), "dev", nic)
+	if h.addr.IsValid() {
+		// Nobody else has it, so nobody is asked: a new IPv6 address could not be used for seconds otherwise.
+		l.ip(append([]string{"-n", h.namespace, "addr", "add", h.addr.String(), "dev", nic}, h.unasked()...)...)
+	}
 	l.ip("-n", h.namespace, "link", "set", nic, "up")
 	h.present = true
 	if h.deaf {
 		h.dropMulticast()
 	}
 }
+
+func (h *Host) unasked() []string {
+	if h.addr.Addr().Is6() {
+		return []string{"nodad"}
+	}
+	return nil
+}
+
+// SecondNIC gives the host another adapter, eth1, plugged into the switch of another lab, with this address. It stays to
+// the end of the test.
+func (h *Host) SecondNIC(other *Lab, addr netip.Prefix) {
+	h.lab.t.Helper()
+	port := "x" + h.port
+	other.ip("-n", other.sw, "link", "add", port, "type", "veth", "peer", "name", secondNIC, "netns", h.namespace)
+	other.ip("-n", other.sw, "link", "set", port, "master", bridge, "up")
+	other.ip("-n", h.namespace, "addr", "add", addr.String(), "dev", secondNIC)
+	other.ip("-n", h.namespace, "link", "set", secondNIC, "up")
+}
+
+// secondNIC is the name of what SecondNIC adds.
+const secondNIC = "eth1"
 
 // dropMulticast installs the rule at the port of the switch, where the programs on the host cannot see it. It drops by
 // redirecting to a bridge without ports, because that is possible on kernels without the plain drop action.

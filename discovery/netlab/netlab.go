@@ -23,6 +23,7 @@ const (
 	bridge    = "br0"       // in the switch
 	blackHole = "sink"      // in the switch: what is redirected there is gone
 	subnet    = "10.77.0."  // hosts get .1, .2, ... with 24 bits
+	subnet6   = "fd77::"    // and ::1, ::2, ... with 64 bits if they have only IPv6
 )
 
 var labs atomic.Int32
@@ -63,11 +64,37 @@ func (l *Lab) Host(name string) *Host {
 		mac:       fmt.Sprintf("02:00:00:00:00:%02x", n),
 		addr:      netip.MustParsePrefix(subnet + strconv.Itoa(n) + "/24"),
 	}
+	return l.plugIn(h)
+}
+
+func (l *Lab) plugIn(h *Host) *Host {
+	l.t.Helper()
 	l.addNamespace(h.namespace)
 	l.ip("-n", h.namespace, "link", "set", "lo", "up")
 	l.hosts = append(l.hosts, h)
 	h.RecreateNIC()
 	return h
+}
+
+// HostV6 adds a host that has no IPv4 address on its adapter, but a unique local IPv6 address, or only the link-local one
+// that every adapter gives itself.
+func (l *Lab) HostV6(name string, linkLocalOnly bool) *Host {
+	l.t.Helper()
+	n := len(l.hosts) + 1
+	h := &Host{lab: l, namespace: l.prefix + name, port: "p" + strconv.Itoa(n), mac: fmt.Sprintf("02:00:00:00:00:%02x", n)}
+	if !linkLocalOnly {
+		h.addr = netip.MustParsePrefix(subnet6 + strconv.Itoa(n) + "/64")
+	}
+	return l.plugIn(h)
+}
+
+// Isolate keeps the given hosts from hearing each other; all others hear them, and they hear all others. It is what an
+// access point does between its clients, multicast included.
+func (l *Lab) Isolate(hosts ...*Host) {
+	l.t.Helper()
+	for _, h := range hosts {
+		l.run("bridge", "-n", l.sw, "link", "set", "dev", h.port, "isolated", "on")
+	}
 }
 
 // SwitchDown takes the power from the switch: the given hosts, or all if none is given, lose their link.

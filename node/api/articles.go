@@ -7,8 +7,8 @@ import (
 	"errors"
 	"net/http"
 	"slices"
-	"time"
 
+	"github.com/tillmesh/tillmesh/cloudlink/httpapi/goods"
 	"github.com/tillmesh/tillmesh/crdt"
 	"github.com/tillmesh/tillmesh/crdt/catalog"
 	"github.com/tillmesh/tillmesh/node"
@@ -59,52 +59,52 @@ type listArticlesIn struct {
 	Archived string `query:"archived" enum:"true,false" doc:"Only archived ones, or only others; left out: both"`
 }
 
-func (s *server) listArticles(ctx context.Context, in *listArticlesIn) (page[article], error) {
+func (s *server) listArticles(ctx context.Context, in *listArticlesIn) (page[goods.Article], error) {
 	from, more, err := startAfter(in.After)
 	if err != nil || !more {
-		return page[article]{Items: []article{}}, err
+		return page[goods.Article]{Items: []goods.Article{}}, err
 	}
 	f := node.ArticleFilter{Text: in.Q, Barcode: in.Barcode, PLU: in.PLU, Archived: yesNo(in.Archived)}
 	list, next, err := s.till.Articles(ctx, f, from, in.Limit)
-	return shape(list, next, showArticle), err
+	return shape(list, next, goods.Show), err
 }
 
-func (s *server) getArticle(ctx context.Context, in *oneIn) (article, error) {
+func (s *server) getArticle(ctx context.Context, in *oneIn) (goods.Article, error) {
 	id, err := in.object()
 	if err != nil {
-		return article{}, err
+		return goods.Article{}, err
 	}
 	a, err := s.till.Article(ctx, id)
 	if err != nil && !errors.Is(err, crdt.ErrUpdateNeeded) {
-		return article{}, err
+		return goods.Article{}, err
 	}
-	return showArticle(id, a, err), nil
+	return goods.Show(id, a, err), nil
 }
 
-func (s *server) putArticle(ctx context.Context, in *withID[article]) (article, error) {
+func (s *server) putArticle(ctx context.Context, in *withID[goods.Article]) (goods.Article, error) {
 	id, err := in.object()
 	if err != nil {
-		return article{}, err
+		return goods.Article{}, err
 	}
 	if err := sameID(in.ID, in.Body.ID); err != nil {
-		return article{}, err
+		return goods.Article{}, err
 	}
 	defer s.edits.begin()()
 	was, err := s.till.Article(ctx, id)
 	if err != nil && !errors.Is(err, node.ErrNotFound) && !errors.Is(err, crdt.ErrUpdateNeeded) {
-		return article{}, err
+		return goods.Article{}, err
 	}
 	currency, err := s.currency(ctx, in.Body.Prices)
 	if err != nil {
-		return article{}, err
+		return goods.Article{}, err
 	}
-	e, err := in.Body.edit("body.", was, currency, time.Now().UnixMilli())
+	e, err := in.Body.Edit("body.", was, currency, s.till.Now().UnixMilli())
 	if err != nil {
-		return article{}, err
+		return goods.Article{}, err
 	}
-	e.Resolve = decided(was.Conflicts, named(e)...)
+	e.Resolve = goods.Decided(was.Conflicts, goods.Named(e)...)
 	if err := s.till.EditArticle(ctx, id, e); err != nil {
-		return article{}, err
+		return goods.Article{}, err
 	}
 	return s.getArticle(ctx, &oneIn{in.ID})
 }
@@ -117,24 +117,8 @@ func sameID(path, body string) error {
 	return nil
 }
 
-// named lists the registers of an edit.
-func named(e catalog.ArticleEdit) (out []string) {
-	for register, given := range map[string]bool{
-		catalog.RegisterNames: e.Names != nil, catalog.RegisterCodes: e.Codes != nil, catalog.RegisterPlace: e.Place != nil,
-		catalog.RegisterDeposit: e.Deposit != nil, catalog.RegisterLife: e.Life != nil,
-	} {
-		if given {
-			out = append(out, register)
-		}
-	}
-	for day := range e.Prices {
-		out = append(out, catalog.RegisterPrice+day)
-	}
-	return out
-}
-
 // currency returns the currency of the shop if a price needs it.
-func (s *server) currency(ctx context.Context, prices []price) (string, error) {
+func (s *server) currency(ctx context.Context, prices []goods.Price) (string, error) {
 	for _, p := range prices {
 		if p.Currency == "" && !p.Withdrawn {
 			settings, err := s.till.Settings(ctx)
@@ -154,7 +138,7 @@ func (s *server) archiveArticle(ctx context.Context, in *oneIn) error {
 	if err != nil && !errors.Is(err, crdt.ErrUpdateNeeded) {
 		return err
 	}
-	if life := editLife(ref(true), a.Life, time.Now().UnixMilli()); life != nil {
+	if life := goods.EditLife(ref(true), a.Life, s.till.Now().UnixMilli()); life != nil {
 		return s.till.EditArticle(ctx, id, catalog.ArticleEdit{Life: life})
 	}
 	return nil
@@ -193,7 +177,7 @@ func (s *server) writeArticles(check rowCheck) func(context.Context, *batchIn) (
 		if err != nil {
 			return out, err
 		}
-		now := time.Now().UnixMilli()
+		now := s.till.Now().UnixMilli()
 		for i, raw := range given {
 			a, err := check.decode(at(i), raw)
 			var row node.ArticleRow
@@ -221,7 +205,7 @@ func (s *server) writeArticles(check rowCheck) func(context.Context, *batchIn) (
 	}
 }
 
-func (s *server) row(ctx context.Context, a *article, i int, currency string, now int64) (node.ArticleRow, error) {
+func (s *server) row(ctx context.Context, a *goods.Article, i int, currency string, now int64) (node.ArticleRow, error) {
 	id, err := parseObject(at(i)+".id", a.ID)
 	if err != nil {
 		return node.ArticleRow{}, err
@@ -232,12 +216,12 @@ func (s *server) row(ctx context.Context, a *article, i int, currency string, no
 		if id = freshID(ctx, "article", i); id.IsZero() {
 			_, _ = rand.Read(id[:])
 		}
-	case a.partial():
+	case a.Partial():
 		was, err = s.till.Article(ctx, id)
 		if err != nil && !errors.Is(err, node.ErrNotFound) && !errors.Is(err, crdt.ErrUpdateNeeded) {
 			return node.ArticleRow{}, err
 		}
 	}
-	e, err := a.edit(at(i)+".", was, currency, now)
+	e, err := a.Edit(at(i)+".", was, currency, now)
 	return node.ArticleRow{ID: id, Edit: e}, err
 }

@@ -7,13 +7,16 @@ import (
 	"reflect"
 
 	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/tillmesh/tillmesh/cloudlink/httpapi"
+	"github.com/tillmesh/tillmesh/cloudlink/httpapi/goods"
 )
 
 const maxBatch = 1000 // rows
 
 // articleBatch is the body of a batch as the document shows it.
 type articleBatch struct {
-	Articles []article `json:"articles" minItems:"1" maxItems:"1000" nullable:"false"`
+	Articles []goods.Article `json:"articles" minItems:"1" maxItems:"1000" nullable:"false"`
 }
 
 // batchIn is the body of a batch: one row that breaks the schema must not refuse the others, so each is checked alone.
@@ -29,13 +32,13 @@ type rowCheck struct {
 
 func (s *server) newRowCheck() rowCheck {
 	registry := s.doc.OpenAPI().Components.Schemas
-	return rowCheck{registry, registry.Schema(reflect.TypeFor[article](), true, "Article")}
+	return rowCheck{registry, registry.Schema(reflect.TypeFor[goods.Article](), true, "Article")}
 }
 
 // rows splits the body of a batch.
 func (in *batchIn) rows() ([]json.RawMessage, error) {
 	if !json.Valid(in.RawBody) {
-		return nil, newProblem(http.StatusBadRequest, codeMalformed, "", "the body is not JSON")
+		return nil, newProblem(http.StatusBadRequest, httpapi.CodeMalformed, "", "the body is not JSON")
 	}
 	var body struct {
 		Articles []json.RawMessage `json:"articles"`
@@ -50,7 +53,7 @@ func (in *batchIn) rows() ([]json.RawMessage, error) {
 }
 
 // decode reads and checks one row.
-func (c rowCheck) decode(field string, raw json.RawMessage) (a article, err error) {
+func (c rowCheck) decode(field string, raw json.RawMessage) (a goods.Article, err error) {
 	var loose any
 	if err := json.Unmarshal(raw, &loose); err != nil {
 		return a, invalid(field, "%s: %v", field, err)
@@ -88,7 +91,7 @@ func rowID(raw json.RawMessage) string {
 	if err := json.Unmarshal(raw, &row); err != nil {
 		return ""
 	}
-	return clip(row.ID, 60)
+	return httpapi.Clip(row.ID, 60)
 }
 
 // at names a row in the request.

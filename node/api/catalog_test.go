@@ -8,8 +8,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/tillmesh/tillmesh/crdt"
-	"github.com/tillmesh/tillmesh/crdt/catalog"
 	"github.com/tillmesh/tillmesh/crdt/shop"
 )
 
@@ -198,23 +196,6 @@ func TestSettings(t *testing.T) {
 		b.refused(422, "invalid", "PUT", path, body)
 	}
 	require.Equal(t, got, b.ok(200, "GET", path, ""))
-}
-
-func TestConflictsAreShownAndDecided(t *testing.T) {
-	list := []catalog.Conflict{{Register: "price/2026-01-01", Values: []catalog.Candidate{
-		{Stamp: crdt.Stamp{MS: 1_700_000_000_000}, Value: catalog.Price{Amount: 340, Currency: "EUR"}}, {Value: nil},
-	}}}
-	shown := showConflicts(list)
-	require.Len(t, shown, 1)
-	require.Equal(t, "2023-11-14T22:13:20.000Z", shown[0].Values[0].At)
-	require.Equal(t, price{Price: 340, Currency: "EUR"}, shown[0].Values[0].Value)
-	require.Nil(t, shown[0].Values[1].Value)
-	require.Equal(t, []string{"price/2026-01-01"}, decided(list, "names", "price/2026-01-01"))
-	require.Empty(t, decided(list, "names"))
-	for _, v := range []any{catalog.Names{}, catalog.Codes{}, catalog.Place{}, catalog.GroupPlace{}, catalog.Price{}, catalog.Rate{},
-		catalog.Deposit{}, catalog.Life{}} {
-		require.NotNil(t, showValue(v), "%T", v)
-	}
 }
 
 func TestConflictsOfSettingsAreShown(t *testing.T) {

@@ -9,6 +9,8 @@ import (
 	"reflect"
 
 	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/tillmesh/tillmesh/cloudlink/httpapi"
 )
 
 // Without this, huma takes a member in other letters ("Quantity") for the one it knows. It has the switch only as a
@@ -53,6 +55,7 @@ func document(version string) huma.Config {
 				{Name: "Sales", Description: "Tabs, lines, payments and receipts."},
 				{Name: "Articles", Description: "What is sold."}, {Name: "Groups", Description: "Groups of articles."},
 				{Name: "Taxes", Description: "Tax rates over time."}, {Name: "Shop", Description: "Settings of the shop."},
+				{Name: "Cloud", Description: "The archive on the internet: accounts, coupling, and how far it is."},
 				{Name: "Till", Description: "This till, the others, and what happens."},
 			},
 			Components: &huma.Components{
@@ -85,7 +88,7 @@ func (s *server) describe(op *opDoc) {
 	}
 	schema := s.doc.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[problem](), true, "Problem")
 	op.Responses["default"] = &huma.Response{
-		Description: "Refused, and nothing was changed", Content: map[string]*huma.MediaType{problemType: {Schema: schema}},
+		Description: "Refused, and nothing was changed", Content: map[string]*huma.MediaType{httpapi.ProblemType: {Schema: schema}},
 	}
 	if op.Method == http.MethodPost {
 		one, most := 1, maxKey

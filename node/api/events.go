@@ -12,6 +12,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/tillmesh/tillmesh/cloudlink/httpapi"
 	"github.com/tillmesh/tillmesh/node"
 )
 
@@ -27,21 +28,28 @@ const (
 type event struct {
 	ID      string `json:"id" doc:"Resumes the stream after this event"`
 	At      string `json:"at" doc:"RFC 3339"`
-	What    string `json:"what" enum:"article,group,tax,settings,tab,receipt,mesh,status,reset"`
+	What    string `json:"what" enum:"article,group,tax,settings,tab,presence,payment,receipt,closing,day,case,mesh,pairing,status,signing,alarm,backup,cloud,reset"`
 	Article string `json:"article,omitempty" doc:"ID"`
 	Group   string `json:"group,omitempty" doc:"ID"`
 	Tax     string `json:"tax,omitempty" doc:"ID"`
 	Tab     string `json:"tab,omitempty" doc:"ID"`
-	Change  string `json:"change,omitempty" doc:"tab: opened, line, void, discount, payment, claim, closed, moved or renamed"`
+	Payment string `json:"payment,omitempty" doc:"ID"`
+	Change  string `json:"change,omitempty" doc:"tab: opened, line, void, discount, payment, claim, closed, moved, renamed or order; backup: begun, done or failed; payment: its state, as this till saw it; receipt: copies, archived, release, print-intended, print-done, print-dropped or print-offered, left out when it is new here; case: opened or resolved; closing: made or progress; day: revised, after it was shown complete; cloud: coupled or uncoupled, left out when something else changed"`
 	Line    string `json:"line,omitempty" doc:"tab: ID of the line"`
 	Receipt string `json:"receipt,omitempty" doc:"ID"`
-	Number  string `json:"number,omitempty" doc:"receipt: its number"`
+	Case    string `json:"case,omitempty" doc:"ID of the case that was decided; left out when there is a new one"`
+	Closing string `json:"closing,omitempty" doc:"ID"`
+	Day     string `json:"day,omitempty" doc:"Business day, YYYY-MM-DD"`
+	Number  string `json:"number,omitempty" doc:"receipt: its number; closing: its name, or how much was added up; day: its revision"`
 	Till    string `json:"till,omitempty" doc:"Who wrote it"`
+	Copies  int    `json:"copies,omitempty" doc:"receipt: on how many tills it is known to be, this one included"`
+	Release string `json:"release,omitempty" enum:"waiting,released,overridden" doc:"receipt: whether it may be printed, if that changed. waiting: a person may let it go now"`
 }
 
 func showEvent(e node.Event) event {
 	out := event{
 		ID: strconv.FormatUint(e.ID, 10), At: instant(e.At), What: e.What, Change: e.Change, Line: e.Line, Number: e.Number, Till: e.Till,
+		Copies: e.Copies, Release: e.Release,
 	}
 	switch e.What {
 	case "article":
@@ -50,10 +58,18 @@ func showEvent(e node.Event) event {
 		out.Group = e.Object
 	case "tax":
 		out.Tax = e.Object
-	case "tab":
+	case "tab", "presence":
 		out.Tab = e.Object
+	case "payment":
+		out.Payment, out.Tab = e.Object, e.Tab
 	case "receipt":
 		out.Receipt = e.Object
+	case "closing":
+		out.Closing = e.Object
+	case "day":
+		out.Day = e.Object
+	case "case":
+		out.Case = e.Object
 	}
 	return out
 }
@@ -89,7 +105,7 @@ func (s *server) place(r *http.Request) (id uint64, known bool, p *problem) {
 	}
 	id, err := strconv.ParseUint(query.Get("after"), 10, 64)
 	if err != nil {
-		return 0, false, invalid("query.after", "query.after: %q is not the ID of an event", clip(query.Get("after"), 40))
+		return 0, false, invalid("query.after", "query.after: %q is not the ID of an event", httpapi.Clip(query.Get("after"), 40))
 	}
 	return id, true, nil
 }

@@ -77,7 +77,7 @@ func (s *tap) next() (e sent) {
 func (s *tap) event() sent {
 	s.t.Helper()
 	for {
-		if e := s.next(); e.kind != "" {
+		if e := s.next(); e.kind != "" && e.kind != "presence" {
 			return e
 		}
 	}

@@ -4,14 +4,14 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"time"
 
+	"github.com/tillmesh/tillmesh/cloudlink/httpapi/goods"
 	"github.com/tillmesh/tillmesh/crdt"
 	"github.com/tillmesh/tillmesh/crdt/catalog"
 	"github.com/tillmesh/tillmesh/node"
 )
 
-// group is a group of articles as it is shown and written; see article for what is left out.
+// group is a group of articles as it is shown and written; see goods.Article for what is left out.
 type group struct {
 	ID       string            `json:"id,omitempty" pattern:"^([a-z2-7]{26})?$" patternDescription:"26 letters a-z and digits 2-7" doc:"26 characters"`
 	Names    map[string]string `json:"names,omitempty" doc:"Name by language, at most 200 characters each; a new group needs one" example:"{\"de\":\"Heißgetränke\"}"`
@@ -20,15 +20,15 @@ type group struct {
 	Colour   *string           `json:"colour,omitempty" maxLength:"7" doc:"#rrggbb in small letters; empty: the default" example:"#1a2b3c"`
 	Archived *bool             `json:"archived,omitempty" doc:"No longer offered"`
 
-	Updated      string     `json:"updated,omitempty" readOnly:"true" doc:"When it was archived or brought back, RFC 3339; left out if never"`
-	UpdateNeeded bool       `json:"update_needed,omitempty" readOnly:"true" doc:"A newer program wrote a part that this till cannot read"`
-	Conflicts    []conflict `json:"conflicts,omitempty" readOnly:"true" nullable:"false" doc:"Members that two tills changed at the same time"`
+	Updated      string           `json:"updated,omitempty" readOnly:"true" doc:"When it was archived or brought back, RFC 3339; left out if never"`
+	UpdateNeeded bool             `json:"update_needed,omitempty" readOnly:"true" doc:"A newer program wrote a part that this till cannot read"`
+	Conflicts    []goods.Conflict `json:"conflicts,omitempty" readOnly:"true" nullable:"false" doc:"Members that two tills changed at the same time"`
 }
 
 func showGroup(id crdt.ObjectID, g catalog.Group, err error) group {
 	return group{
 		ID: id.String(), Names: g.Names.Name, Parent: ref(objectText(g.Place.Parent)), Sort: &g.Place.Sort, Colour: &g.Place.Colour,
-		Archived: &g.Life.Archived, Updated: instantMS(g.Life.SinceMS), UpdateNeeded: err != nil, Conflicts: showConflicts(g.Conflicts),
+		Archived: &g.Life.Archived, Updated: instantMS(g.Life.SinceMS), UpdateNeeded: err != nil, Conflicts: goods.ShowConflicts(g.Conflicts),
 	}
 }
 
@@ -83,7 +83,7 @@ func (s *server) putGroup(ctx context.Context, in *withID[group]) (group, error)
 		return group{}, err
 	}
 	b := &in.Body
-	e := catalog.GroupEdit{Names: editNames(b.Names, nil, was.Names), Life: editLife(b.Archived, was.Life, time.Now().UnixMilli())}
+	e := catalog.GroupEdit{Names: goods.EditNames(b.Names, nil, was.Names), Life: goods.EditLife(b.Archived, was.Life, s.till.Now().UnixMilli())}
 	var written []string
 	if e.Names != nil {
 		written = append(written, catalog.RegisterNames)
@@ -98,7 +98,7 @@ func (s *server) putGroup(ctx context.Context, in *withID[group]) (group, error)
 		place.Sort, place.Colour = had(b.Sort, place.Sort), had(b.Colour, place.Colour)
 		e.Place, written = &place, append(written, catalog.RegisterPlace)
 	}
-	e.Resolve = decided(was.Conflicts, written...)
+	e.Resolve = goods.Decided(was.Conflicts, written...)
 	if err := s.till.EditGroup(ctx, id, e); err != nil {
 		return group{}, err
 	}
@@ -115,7 +115,7 @@ func (s *server) archiveGroup(ctx context.Context, in *oneIn) error {
 	if err != nil && !errors.Is(err, crdt.ErrUpdateNeeded) {
 		return err
 	}
-	if life := editLife(ref(true), g.Life, time.Now().UnixMilli()); life != nil {
+	if life := goods.EditLife(ref(true), g.Life, s.till.Now().UnixMilli()); life != nil {
 		return s.till.EditGroup(ctx, id, catalog.GroupEdit{Life: life})
 	}
 	return nil

@@ -9,6 +9,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"github.com/tillmesh/tillmesh/cloudlink/httpapi"
 )
 
 const (
@@ -33,11 +35,11 @@ func newGuard(token string, hosts []string) guard {
 // check returns why a request is refused, nil if it is not.
 func (g guard) check(r *http.Request, public bool) *problem {
 	if !g.hostKnown(r.Host) {
-		return newProblem(http.StatusForbidden, codeForeign, "use an IP address or localhost, or start the till with --host NAME",
-			"this till does not answer under the name %q", clip(r.Host, 100))
+		return newProblem(http.StatusForbidden, httpapi.CodeForeign, "use an IP address or localhost, or start the till with --host NAME",
+			"this till does not answer under the name %q", httpapi.Clip(r.Host, 100))
 	}
 	if origins := r.Header["Origin"]; len(origins) > 0 && (len(origins) > 1 || !sameHost(origins[0], r.Host)) {
-		return newProblem(http.StatusForbidden, codeForeign, "", "a page of another origin may not use this till")
+		return newProblem(http.StatusForbidden, httpapi.CodeForeign, "", "a page of another origin may not use this till")
 	}
 	if !public && !g.tokenRight(r.Header.Get("Authorization")) {
 		return newProblem(http.StatusUnauthorized, codeUnauthorized,

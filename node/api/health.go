@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net/http"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -13,9 +12,6 @@ import (
 	"github.com/tillmesh/tillmesh/replication/engine"
 	"github.com/tillmesh/tillmesh/replication/store/rows"
 )
-
-// lowDisk is when a till counts as unwell: below it the store is closed before the disk is full.
-const lowDisk = 200 << 20
 
 // health says whether the till can sell.
 type health struct {
@@ -39,7 +35,7 @@ func (s *server) addHealth() {
 		// The client may be gone; there is nobody to tell.
 		_ = json.NewEncoder(w).Encode(h)
 	})
-	metrics := promhttp.HandlerFor(s.metrics.registry, promhttp.HandlerOpts{ErrorHandling: promhttp.HTTPErrorOnError, DisableCompression: true})
+	metrics := promhttp.HandlerFor(s.metrics.Registry, promhttp.HandlerOpts{ErrorHandling: promhttp.HTTPErrorOnError, DisableCompression: true})
 	s.raw("GET /metrics", route{}, metrics.ServeHTTP)
 }
 
@@ -59,10 +55,12 @@ func healthOf(v node.Status, err error) health {
 		return ill("stopping", "the till is stopping")
 	case err != nil:
 		return ill("store", "the store cannot be read; see the log of the till")
+	case v.Removed != nil:
+		return ill(node.CodeRemoved, "this till was removed from the shop; see its status")
 	case v.Doubt != "":
 		return ill("doubt", "nothing is written any more; see the status of the till")
-	case v.FreeBytes > 0 && v.FreeBytes < lowDisk:
-		return ill("disk-full", fmt.Sprintf("%d MB are free on the disk of the till", v.FreeBytes>>20))
+	case v.Disk != nil && !v.Disk.Level.MayFinish():
+		return ill(node.DiskCode(v.Disk.Level), v.Disk.Sentence())
 	}
 	return health{OK: true}
 }

@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tillmesh/tillmesh/cloudlink/httpapi"
 	"github.com/tillmesh/tillmesh/crdt"
 	"github.com/tillmesh/tillmesh/node"
 )
@@ -32,6 +33,9 @@ const (
 type replays struct {
 	till *node.Till
 	log  *slog.Logger
+
+	// packers are of *gzip.Writer: a new one is a megabyte of garbage for every sale.
+	packers sync.Pool
 
 	mu      sync.Mutex
 	running map[string]*turn // by key
@@ -59,7 +63,7 @@ func keyOf(r *http.Request) (key string, given bool, p *problem) {
 		bad = key[i] < ' ' || key[i] > '~'
 	}
 	if bad {
-		return "", false, newProblem(http.StatusUnprocessableEntity, codeKey, "a new random text for every new request is best",
+		return "", false, newProblem(http.StatusUnprocessableEntity, httpapi.CodeKey, "a new random text for every new request is best",
 			"an Idempotency-Key has 1 to %d printable ASCII characters", maxKey)
 	}
 	return key, true, nil
@@ -91,19 +95,6 @@ func (k *replays) enter(ctx context.Context, key string) (leave func(), err erro
 	}
 }
 
-// fingerprint says whether two requests are the same.
-func fingerprint(r *http.Request, body []byte) (sum [32]byte) {
-	h := sha256.New()
-	var n [8]byte
-	for _, part := range [][]byte{[]byte(r.Method), []byte(r.URL.EscapedPath()), body} {
-		binary.BigEndian.PutUint64(n[:], uint64(len(part)))
-		h.Write(n[:])
-		h.Write(part)
-	}
-	h.Sum(sum[:0])
-	return sum
-}
-
 // once serves a request with an idempotency key: from the answer that was kept, or by doing it and keeping the answer.
 func (s *server) once(w http.ResponseWriter, r *http.Request, key string, body []byte) *problem {
 	ctx := r.Context()
@@ -112,7 +103,7 @@ func (s *server) once(w http.ResponseWriter, r *http.Request, key string, body [
 		return s.problemOf(ctx, err)
 	}
 	defer leave()
-	request := fingerprint(r, body)
+	request := httpapi.Digest([]byte(r.Method), []byte(r.URL.EscapedPath()), body)
 	reply, found, err := s.till.Replay(ctx, key, request)
 	if err == nil && found {
 		reply.Body, err = unpack(reply.Body)
@@ -127,10 +118,11 @@ func (s *server) once(w http.ResponseWriter, r *http.Request, key string, body [
 	}
 	out := &captured{header: w.Header()}
 	_, till, _ := s.till.Self()
-	s.mux.ServeHTTP(out, r.WithContext(withSeed(ctx, seedOf(till, key, request, time.Now()))))
+	acting := withSeed(node.ForRequest(ctx, key, request), seedOf(till, key, request, s.till.Now()))
+	s.mux.ServeHTTP(out, r.WithContext(acting))
 	reply = node.Reply{Status: max(out.status, http.StatusOK), Body: out.body.Bytes()}
 	// Kept first: whatever happens to the till once the client has its answer, a repetition gets the same one.
-	if reply.Status < http.StatusInternalServerError && reply.Status != statusGone {
+	if reply.Status < http.StatusInternalServerError && reply.Status != httpapi.StatusGone {
 		s.keep(ctx, key, request, reply)
 	}
 	send(w, reply)
@@ -139,7 +131,7 @@ func (s *server) once(w http.ResponseWriter, r *http.Request, key string, body [
 
 // keep keeps an answer. A failure does not take back what was done, so the client still gets its answer.
 func (s *server) keep(ctx context.Context, key string, request [32]byte, reply node.Reply) {
-	packed, err := pack(reply.Body)
+	packed, err := s.kept.pack(reply.Body)
 	switch {
 	case err != nil:
 	case len(packed) > maxKept:
@@ -157,7 +149,7 @@ func (s *server) keep(ctx context.Context, key string, request [32]byte, reply n
 func send(w http.ResponseWriter, reply node.Reply) {
 	kind := "application/json"
 	if reply.Status >= http.StatusBadRequest {
-		kind = problemType
+		kind = httpapi.ProblemType
 	}
 	if len(reply.Body) > 0 {
 		w.Header().Set("Content-Type", kind)
@@ -169,12 +161,17 @@ func send(w http.ResponseWriter, reply node.Reply) {
 }
 
 // pack makes long answers shorter. JSON never begins like gzip, so unpack needs no mark.
-func pack(body []byte) ([]byte, error) {
+func (k *replays) pack(body []byte) ([]byte, error) {
 	if len(body) < packFrom {
 		return body, nil
 	}
 	var out bytes.Buffer
-	z := gzip.NewWriter(&out)
+	z, ok := k.packers.Get().(*gzip.Writer)
+	if !ok {
+		z = gzip.NewWriter(nil)
+	}
+	defer k.packers.Put(z)
+	z.Reset(&out)
 	if _, err := z.Write(body); err != nil {
 		return nil, fmt.Errorf("pack an answer: %w", err)
 	}

@@ -113,9 +113,10 @@ func TestIDsOfARepeatedRequestAreTheSame(t *testing.T) {
 }
 
 func TestPackedAnswers(t *testing.T) {
+	k := newReplays(nil, nil)
 	for _, n := range []int{0, 1, packFrom - 1, packFrom, 1 << 20} {
 		body := []byte(`{"a":"` + strings.Repeat("x", n) + `"}`)
-		packed, err := pack(body)
+		packed, err := k.pack(body)
 		require.NoError(t, err)
 		require.LessOrEqual(t, len(packed), len(body))
 		got, err := unpack(packed)

@@ -33,14 +33,18 @@ type NewLine struct {
 	UnitPrice *int64    `json:"unit_price,omitempty" minimum:"-9007199254740991" maximum:"9007199254740991" doc:"Gross in minor units, instead of the article's price"`
 	Takeaway  bool      `json:"takeaway,omitempty" doc:"Taken away: the tax for that applies"`
 	User      string    `json:"user,omitempty" maxLength:"200" doc:"Who enters it" example:"Anna"`
+	Case      string    `json:"business_case,omitempty" maxLength:"40" doc:"GV_TYP of DSFinV-K: Umsatz, Pfand, PfandRueckzahlung, Rabatt, Aufschlag, ZuschussEcht, ZuschussUnecht, TrinkgeldAG, TrinkgeldAN, EinzweckgutscheinKauf, EinzweckgutscheinEinloesung, MehrzweckgutscheinKauf, MehrzweckgutscheinEinloesung, Forderungsentstehung, Forderungsaufloesung, Anzahlungseinstellung or Anzahlungsaufloesung; left out: Umsatz. What is no turnover, such as a tip for an employee or a voucher for anything, needs no tax"`
+	CaseName  string    `json:"business_case_name,omitempty" maxLength:"200" doc:"Own name for a kind of that case"`
+	Voucher   string    `json:"voucher,omitempty" maxLength:"200" doc:"Number of the voucher that is sold or redeemed"`
 	Text      []string  `json:"text,omitempty" maxItems:"50" nullable:"false" doc:"Modifiers, at most 200 characters each" example:"[\"ohne Zucker\"]"`
 }
 
 // openItem is something sold that is no article.
 type openItem struct {
-	Name  string `json:"name" minLength:"1" maxLength:"200" example:"Geschenkpapier"`
-	Tax   string `json:"tax" pattern:"^[a-z2-7]{26}$" patternDescription:"26 letters a-z and digits 2-7" doc:"ID of the tax"`
-	Price int64  `json:"price" minimum:"-9007199254740991" maximum:"9007199254740991" doc:"Gross, in minor units" example:"150"`
+	Name   string `json:"name" minLength:"1" maxLength:"200" example:"Geschenkpapier"`
+	Tax    string `json:"tax,omitempty" pattern:"^([a-z2-7]{26})?$" patternDescription:"26 letters a-z and digits 2-7" doc:"ID of the tax; left out: tax_key, or the business case, says that there is none"`
+	TaxKey string `json:"tax_key,omitempty" enum:"5" doc:"Instead of a tax: 5 is not taxable"`
+	Price  int64  `json:"price" minimum:"-9007199254740991" maximum:"9007199254740991" doc:"Gross, in minor units" example:"150"`
 }
 
 // newLines is one line, or several.
@@ -106,7 +110,7 @@ func (s *server) addLinesTo(ctx context.Context, in *withID[newLines]) (linesAdd
 }
 
 func (n *NewLine) given() bool {
-	return n.ID != "" || n.Article != "" || n.Open != nil || n.Quantity != nil || n.UnitPrice != nil || n.Takeaway || n.User != "" || n.Text != nil
+	return n.ID != "" || n.Article != "" || n.Open != nil || n.Quantity != nil || n.UnitPrice != nil || n.Takeaway || n.User != "" || n.Text != nil || n.Case != "" || n.CaseName != "" || n.Voucher != ""
 }
 
 func (n *NewLine) line(field string) (out node.NewLine, err error) {
@@ -130,7 +134,7 @@ func (n *NewLine) line(field string) (out node.NewLine, err error) {
 		out.UnitPrice = &price
 	}
 	if n.Open != nil {
-		out.Open = &node.OpenItem{Name: n.Open.Name}
+		out.Open = &node.OpenItem{Name: n.Open.Name, TaxKey: n.Open.TaxKey}
 		if out.Open.Tax, err = parseObject(field+"open.tax", n.Open.Tax); err != nil {
 			return out, err
 		}
@@ -139,6 +143,7 @@ func (n *NewLine) line(field string) (out node.NewLine, err error) {
 		}
 	}
 	out.Away, out.User, out.Texts = n.Takeaway, n.User, n.Text
+	out.Case, out.CaseName, out.Voucher = n.Case, n.CaseName, n.Voucher
 	return out, nil
 }
 

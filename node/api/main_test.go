@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -16,12 +17,26 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"github.com/tillmesh/tillmesh/cloudlink/httpapi"
 	"github.com/tillmesh/tillmesh/node"
 )
 
 // Badger and glog keep one goroutine each for the life of the process.
 func TestMain(m *testing.M) {
+	state, err := os.MkdirTemp("", "tillmesh-state-")
+	if err == nil {
+		err = os.Setenv("TILLMESH_STATE", state)
+	}
+	if err != nil {
+		panic(err)
+	}
 	goleak.VerifyTestMain(m,
+		goleak.Cleanup(func(code int) {
+			if err := os.RemoveAll(state); err != nil {
+				panic(err)
+			}
+			os.Exit(code)
+		}),
 		goleak.IgnoreTopFunction("github.com/golang/glog.(*fileSink).flushDaemon"),
 		goleak.IgnoreTopFunction("github.com/dgraph-io/ristretto/v2/z.init.0.func1"),
 		goleak.IgnoreTopFunction("go.opencensus.io/stats/view.(*worker).start"))
@@ -30,7 +45,7 @@ func TestMain(m *testing.M) {
 // bench is a till with its API.
 type bench struct {
 	t    testing.TB
-	till *node.Till
+	till *node.Machine
 	h    http.Handler
 	logs *logged
 	stop func()
@@ -70,7 +85,7 @@ func open(t testing.TB, data string) *bench {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- till.Run(ctx) }()
-	h, err := New(till, Options{Version: "test", Hosts: []string{"Kasse.example"},
+	h, err := New(till.Till, Options{Version: "test", Hosts: []string{"Kasse.example"},
 		Log: slog.New(slog.NewTextHandler(logs, &slog.HandlerOptions{Level: slog.LevelDebug}))})
 	require.NoError(t, err)
 	b := &bench{t: t, till: till, h: h, logs: logs}
@@ -138,7 +153,7 @@ func (b *bench) refused(status int, code, method, path, body string, headers ...
 func refusal(t testing.TB, w *httptest.ResponseRecorder, status int, code string) object {
 	t.Helper()
 	require.Equal(t, status, w.Code, w.Body.String())
-	require.Equal(t, problemType, w.Header().Get("Content-Type"), w.Body.String())
+	require.Equal(t, httpapi.ProblemType, w.Header().Get("Content-Type"), w.Body.String())
 	var o object
 	require.NoError(t, json.Unmarshal(w.Body.Bytes(), &o), w.Body.String())
 	require.Equal(t, code, o["code"], w.Body.String())

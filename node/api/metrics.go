@@ -2,62 +2,16 @@ package api
 
 import (
 	"sync"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	"github.com/tillmesh/tillmesh/cloudlink/httpapi"
 	"github.com/tillmesh/tillmesh/node"
 )
 
-// metrics are the figures of one till, in a registry of its own.
-type metrics struct {
-	registry *prometheus.Registry
-	requests *prometheus.CounterVec
-	times    *prometheus.HistogramVec
-}
-
-func newMetrics(t *node.Till, version string) *metrics {
-	m := &metrics{
-		registry: prometheus.NewRegistry(),
-		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "till_http_requests_total", Help: "Answered HTTP requests by route and class of status.",
-		}, []string{"route", "status"}),
-		times: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "till_http_request_seconds", Help: "Time to answer, in seconds; for streams how long they were open.",
-			Buckets: []float64{.0002, .0005, .001, .002, .005, .01, .025, .05, .1, .25, 1, 5, 30},
-		}, []string{"route"}),
-	}
-	build := prometheus.NewGauge(prometheus.GaugeOpts{
-		Name: "till_build_info", Help: "Always 1; the version is in the label.", ConstLabels: prometheus.Labels{"version": version},
-	})
-	build.Set(1)
-	m.registry.MustRegister(m.requests, m.times, build, newTillCollector(t), collectors.NewGoCollector(),
-		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	return m
-}
-
-// routeMetrics are the figures of one route, made before the first request so that a zero is visible.
-type routeMetrics struct {
-	classes [6]prometheus.Counter // by the first digit of the status; 0: none was sent
-	time    prometheus.Observer
-}
-
-func (m *metrics) route(pattern string) (r routeMetrics) {
-	for i, class := range []string{"none", "1xx", "2xx", "3xx", "4xx", "5xx"} {
-		r.classes[i] = m.requests.WithLabelValues(pattern, class)
-	}
-	r.time = m.times.WithLabelValues(pattern)
-	return r
-}
-
-func (r *routeMetrics) done(status int, took time.Duration) {
-	class := status / 100
-	if class < 0 || class >= len(r.classes) {
-		class = 0
-	}
-	r.classes[class].Inc()
-	r.time.Observe(took.Seconds())
+func newMetrics(t *node.Till, version string) *httpapi.Metrics {
+	buckets := []float64{.0002, .0005, .001, .002, .005, .01, .025, .05, .1, .25, 1, 5, 30}
+	return httpapi.NewMetrics("till", version, buckets, newTillCollector(t))
 }
 
 // tillCollector asks the till for its figures when somebody looks.

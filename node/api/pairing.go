@@ -13,6 +13,8 @@ type invitation struct {
 }
 
 func (s *server) addPairing() {
+	s.addRequests()
+	s.addDepartures()
 	add(s, created(operation(http.MethodPost, "/api/v1/pairing/invite", "Till", "invite-till", "Invite a till to the shop",
 		`Gives a token with which one new till can join within 15 minutes. At most 8 are open at once.`)),
 		func(context.Context, *inviteIn) (invitation, error) {

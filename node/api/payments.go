@@ -15,17 +15,21 @@ is on the tab already is not entered again.`)), s.payTab)
 	add(s, created(operation(http.MethodPost, "/api/v1/tabs/{id}/close", "Sales", "close-tab", "Close a tab",
 		`Enters the payments that are given, closes the tab and answers with the signed receipt, under the next number of this till.
 What was paid must come to the total exactly, after change. It needs no other till: only one that can be reached and works on
-the tab can refuse.`)), s.closeTab)
+the tab can refuse. The member release of the answer says whether the receipt may be printed at once: with a rule of the shop
+(print in the settings) it may have to be on more tills first. The event receipt tells when that changes.`)), s.closeTab)
 }
 
 // newPayment is a payment to be entered.
 type newPayment struct {
-	ID       string `json:"id,omitempty" pattern:"^([a-z2-7]{26})?$" patternDescription:"26 letters a-z and digits 2-7" doc:"26 characters; left out: a new one is drawn"`
-	Type     string `json:"type" maxLength:"40" doc:"Bar, ECKarte, Kreditkarte, Unbar, ElZahlungsdienstleister or Guthabenkarte (ZAHLART_TYP of DSFinV-K)" example:"Bar"`
-	Amount   int64  `json:"amount" minimum:"-9007199254740991" maximum:"9007199254740991" doc:"What it counts for, in minor units and not 0; negative for money paid out" example:"680"`
-	Tendered int64  `json:"tendered,omitempty" minimum:"-9007199254740991" maximum:"9007199254740991" doc:"What was handed over, in minor units; left out: the amount" example:"1000"`
-	Name     string `json:"name,omitempty" maxLength:"200" doc:"Own name of the type"`
-	User     string `json:"user,omitempty" maxLength:"200" doc:"Who takes it"`
+	ID       string       `json:"id,omitempty" pattern:"^([a-z2-7]{26})?$" patternDescription:"26 letters a-z and digits 2-7" doc:"26 characters; left out: a new one is drawn"`
+	Type     string       `json:"type" maxLength:"40" doc:"Bar, ECKarte, Kreditkarte, Unbar, ElZahlungsdienstleister or Guthabenkarte (ZAHLART_TYP of DSFinV-K)" example:"Bar"`
+	Amount   int64        `json:"amount" minimum:"-9007199254740991" maximum:"9007199254740991" doc:"What it counts for, in minor units and not 0; negative for money paid out" example:"680"`
+	Tendered int64        `json:"tendered,omitempty" minimum:"-9007199254740991" maximum:"9007199254740991" doc:"What was handed over, in minor units; left out: the amount" example:"1000"`
+	Name     string       `json:"name,omitempty" maxLength:"200" doc:"Own name of the type"`
+	User     string       `json:"user,omitempty" maxLength:"200" doc:"Who takes it"`
+	Foreign  *foreignCash `json:"foreign,omitempty" doc:"Bar: what was handed over in another currency. tendered is what it is worth in the own one, in which change is given"`
+	Terminal bool         `json:"terminal,omitempty" doc:"The card terminal of this till is asked for it. The answer comes before the terminal decides: payment.state says how it stands, the events payment what becomes of it"`
+	Again    bool         `json:"again,omitempty" doc:"terminal: charge also if it is not known whether an earlier card payment of the tab was taken"`
 }
 
 func (n newPayment) payment(field string) (out node.NewPayment, err error) {
@@ -38,8 +42,12 @@ func (n newPayment) payment(field string) (out node.NewPayment, err error) {
 	if n.Amount == 0 {
 		return out, fieldRefused(node.CodeAmount, field+"amount", "send the amount in minor units", "%samount: a payment of 0", field)
 	}
+	if out.Foreign, err = n.Foreign.document(field + "foreign."); err != nil {
+		return out, err
+	}
 	out.Tendered, err = checkAmount(field+"tendered", n.Tendered)
 	out.Type, out.Name, out.User = n.Type, n.Name, n.User
+	out.Terminal, out.Again = n.Terminal, n.Again
 	return out, err
 }
 
@@ -58,6 +66,7 @@ type paidPayment struct {
 	Amount   int64  `json:"amount" doc:"Minor units"`
 	Tendered int64  `json:"tendered,omitempty" doc:"Minor units"`
 	User     string `json:"user"`
+	State    string `json:"state,omitempty" doc:"At a terminal: intended, sent, captured, declined or unknown; left out: it was captured as it was entered"`
 }
 
 func (s *server) payTab(ctx context.Context, in *withID[newPayment]) (paid, error) {
@@ -77,7 +86,7 @@ func (s *server) payTab(ctx context.Context, in *withID[newPayment]) (paid, erro
 		return paid{}, err
 	}
 	b := in.Body
-	return paid{paidPayment{p.ID.String(), b.Type, b.Name, b.Amount, b.Tendered, b.User}, int64(p.Due), int64(p.Change)}, nil
+	return paid{paidPayment{p.ID.String(), b.Type, b.Name, b.Amount, b.Tendered, b.User, p.State}, int64(p.Due), int64(p.Change)}, nil
 }
 
 // closing is what a tab is closed with.
@@ -108,5 +117,5 @@ func (s *server) closeTab(ctx context.Context, in *withID[*closing]) (closedRece
 	if err != nil {
 		return closedReceipt{}, err
 	}
-	return showReceipt(r), nil
+	return s.showReceipt(r), nil
 }

@@ -1,18 +1,16 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
-	"fmt"
-	"maps"
 	"net/http"
-	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/tillmesh/tillmesh/cloudlink/httpapi"
 	"github.com/tillmesh/tillmesh/crdt"
 	"github.com/tillmesh/tillmesh/crdt/catalog"
 	"github.com/tillmesh/tillmesh/crdt/receipt"
@@ -23,81 +21,42 @@ import (
 	"github.com/tillmesh/tillmesh/replication/store/rows"
 )
 
-// Codes of this package, beside those of [node.Refusal]. They are part of the API: append, never change.
+// Codes of this package, beside those of package httpapi and [node.Refusal]. They are part of the API: append, never change.
 const (
 	codeUnauthorized = "unauthorized"
-	codeForeign      = "foreign-origin"
-	codeNotFound     = "not-found"
-	codeMethod       = "method-not-allowed"
-	codeTooLarge     = "too-large"
-	codeMalformed    = "malformed"    // no JSON at all, or none that can be read
-	codeContentType  = "content-type" // JSON under another name
-	codeInvalid      = "invalid"      // JSON, but not what the operation takes
-	codeKey          = "idempotency-key"
-	codeKeyReused    = "idempotency-key-reused"
 	codeInvitations  = "too-many-invitations"
-	codeBusy         = "busy"
-	codeTimeout      = "timeout"
 	codeStopping     = "stopping"
-	codeInternal     = "internal"
 	codeNoShop       = "no-shop"
+	codeNoRequest    = "no-request"
+	codeDoorClosed   = "door-closed"
+	codeDeclined     = "declined" // a new till cannot join as it asked
+	codeAsking       = "asking"   // a till that belongs to no shop asks for admission already
 )
-
-const problemType = "application/problem+json"
-
-// statusGone is not sent to anybody: the client hung up. It shows in metrics and logs.
-const statusGone = 499
 
 // problem is an error answer as RFC 9457 has it.
 type problem struct {
-	Type   string       `json:"type" doc:"URN of the kind of problem: urn:tillmesh:problem: and the code" example:"urn:tillmesh:problem:tab-closed"`
-	Title  string       `json:"title" doc:"Kind of problem in words, the same for all of its kind" example:"tab closed"`
-	Status int          `json:"status" doc:"HTTP status" example:"409"`
-	Detail string       `json:"detail" doc:"What happened, to which thing"`
-	Code   string       `json:"code" doc:"Stable; decide by it" example:"tab-closed"`
-	Hint   string       `json:"hint,omitempty" doc:"What to do next"`
-	Field  string       `json:"field,omitempty" doc:"First member of the request that was refused" example:"body.quantity"`
-	Errors []fieldError `json:"errors,omitempty" doc:"All members of the request that were refused"`
+	httpapi.Problem
 
-	Due     *int64 `json:"due,omitempty" doc:"not-paid: what is still to be paid, in minor units"`
-	Receipt string `json:"receipt,omitempty" doc:"tab-closed: number of the receipt" example:"K2-000418"`
-	HeldBy  string `json:"held_by,omitempty" doc:"held-by: who works on the tab"`
+	Due       *int64 `json:"due,omitempty" doc:"not-paid: what is still to be paid, in minor units"`
+	Receipt   string `json:"receipt,omitempty" doc:"already-refunded: those that took it back; tab-closed: number of the receipt" example:"K2-000418"`
+	HeldBy    string `json:"held_by,omitempty" doc:"held-by, held-payment: the till that keeps the tab"`
+	HeldSince string `json:"held_since,omitempty" doc:"held-by: since when somebody works on it there, RFC 3339"`
+	HeldUser  string `json:"held_user,omitempty" doc:"held-by: who that is"`
 }
-
-// fieldError is one member of a request that was refused.
-type fieldError struct {
-	Field  string `json:"field" doc:"Where: path, query, header or body, then members and indexes" example:"body.prices[0].from"`
-	Detail string `json:"detail" doc:"What is wrong with it"`
-}
-
-// Error returns the detail.
-func (p *problem) Error() string { return p.Detail }
-
-// GetStatus tells huma the HTTP status.
-func (p *problem) GetStatus() int { return p.Status }
-
-// ContentType tells huma the content type.
-func (p *problem) ContentType(string) string { return problemType }
 
 // newProblem returns a problem with a code and a text.
 func newProblem(status int, code, hint, format string, args ...any) *problem {
-	return &problem{
-		Type: "urn:tillmesh:problem:" + code, Title: strings.ReplaceAll(code, "-", " "), Status: status,
-		Detail: fmt.Sprintf(format, args...), Code: code, Hint: hint,
-	}
+	return &problem{Problem: httpapi.New(status, code, hint, format, args...)}
 }
 
 // invalid refuses one member of a request.
 func invalid(field, format string, args ...any) *problem {
-	return fieldRefused(codeInvalid, field, "", format, args...)
+	return fieldRefused(httpapi.CodeInvalid, field, "", format, args...)
 }
 
 // fieldRefused refuses one member of a request with a code of its own.
 func fieldRefused(code, field, hint, format string, args ...any) *problem {
-	p := newProblem(http.StatusUnprocessableEntity, code, hint, format, args...)
-	p.Field = field
-	p.Errors = []fieldError{{field, p.Detail}}
-	return p
+	return &problem{Problem: httpapi.Refused(code, field, hint, format, args...)}
 }
 
 // refusalStatus is the status of refusals that have not 422.
@@ -106,8 +65,63 @@ var refusalStatus = map[string]int{
 	node.CodeNoTab:          http.StatusNotFound,
 	node.CodeNoLine:         http.StatusNotFound,
 	node.CodeTabClosed:      http.StatusConflict,
+	node.CodeOpenTabs:       http.StatusConflict,
+	node.CodeDifference:     http.StatusConflict,
+	node.CodeSoldSince:      http.StatusConflict,
+	node.CodeDrawer:         http.StatusConflict,
+	node.CodeNoClosing:      http.StatusConflict,
+	node.CodeAlone:          http.StatusConflict,
+	node.CodeGap:            http.StatusConflict,
 	node.CodeHeld:           http.StatusConflict,
+	node.CodeHeldPayment:    http.StatusConflict,
+	node.CodeSameTab:        http.StatusConflict,
+	node.CodeNotMerge:       http.StatusConflict,
+	node.CodePaidMore:       http.StatusConflict,
+	node.CodeNoCase:         http.StatusNotFound,
+	node.CodeNoWay:          http.StatusConflict,
 	node.CodeExists:         http.StatusConflict,
+	node.CodeNoTill:         http.StatusNotFound,
+	node.CodeNoAlarm:        http.StatusNotFound,
+	node.CodeCopy:           http.StatusConflict,
+	node.CodeAmbiguous:      http.StatusConflict,
+	node.CodeLastTill:       http.StatusConflict,
+	node.CodeDeparted:       http.StatusConflict,
+	node.CodeInUse:          http.StatusConflict,
+	node.CodeRemoved:        http.StatusConflict,
+	node.CodeNothingSold:    http.StatusConflict,
+	node.CodeIsRefund:       http.StatusConflict,
+	node.CodeRefunded:       http.StatusConflict,
+	node.CodeUnverified:     http.StatusConflict,
+	node.CodeMoneyTaken:     http.StatusConflict,
+	node.CodeResolved:       http.StatusConflict,
+	node.CodeNoReceipt:      http.StatusNotFound,
+	node.CodeElsewhere:      http.StatusConflict,
+	node.CodeTooEarly:       http.StatusConflict,
+	node.CodeTerminalBusy:   http.StatusConflict,
+	node.CodeCardRunning:    http.StatusConflict,
+	node.CodeCardUnknown:    http.StatusConflict,
+	node.CodePaymentDecided: http.StatusConflict,
+	node.CodeNotReversible:  http.StatusConflict,
+	node.CodeNoTerminal:     http.StatusConflict,
+	node.CodeNoPayment:      http.StatusNotFound,
+	node.CodeBackRunning:    http.StatusConflict,
+	node.CodeWentBack:       http.StatusConflict,
+	node.CodeAskTerminal:    http.StatusConflict,
+	node.CodePrintWaits:     http.StatusConflict,
+	node.CodeVerifyRuns:     http.StatusConflict,
+	node.CodeNoPrint:        http.StatusConflict,
+	node.CodeNoSigner:       http.StatusNotFound,
+	node.CodeMustBeSign:     http.StatusServiceUnavailable,
+	node.CodeBackupRuns:     http.StatusConflict,
+	node.CodeRecoverRuns:    http.StatusConflict,
+	node.CodeNothingFound:   http.StatusNotFound,
+	node.CodeFoundInUse:     http.StatusConflict,
+	node.CodeFoundOther:     http.StatusConflict,
+	node.CodeFoundOwn:       http.StatusConflict,
+	node.CodeFoundChanged:   http.StatusConflict,
+	node.CodeDiskFull:       http.StatusInsufficientStorage,
+	node.CodeDiskReadOnly:   http.StatusInsufficientStorage,
+	node.CodeDiskFailing:    http.StatusInsufficientStorage,
 }
 
 // known maps errors of the packages below, the first that fits: a price that names a tax which is not there is invalid, not
@@ -119,23 +133,29 @@ var known = []struct {
 	hint   string
 }{
 	{node.ErrNoShop, http.StatusConflict, codeNoShop, ""},
-	{node.ErrCursor, http.StatusUnprocessableEntity, codeInvalid, ""},
-	{node.ErrKeyReused, http.StatusUnprocessableEntity, codeKeyReused, ""},
-	{crdt.ErrTooLarge, http.StatusRequestEntityTooLarge, codeTooLarge, "send it in smaller parts"},
+	{node.ErrCursor, http.StatusUnprocessableEntity, httpapi.CodeInvalid, ""},
+	{node.ErrKeyReused, http.StatusUnprocessableEntity, httpapi.CodeKeyReused, ""},
+	{crdt.ErrTooLarge, http.StatusRequestEntityTooLarge, httpapi.CodeTooLarge, "send it in smaller parts"},
 	{crdt.ErrUpdateNeeded, http.StatusUnprocessableEntity, node.CodeUpdateNeeded, "update the program of this till"},
 	{receipt.ErrOverflow, http.StatusUnprocessableEntity, node.CodeOverflow, ""},
-	{catalog.ErrInvalid, http.StatusUnprocessableEntity, codeInvalid, ""},
-	{shop.ErrInvalid, http.StatusUnprocessableEntity, codeInvalid, ""},
-	{receipt.ErrInvalid, http.StatusUnprocessableEntity, codeInvalid, ""},
-	{crdt.ErrID, http.StatusUnprocessableEntity, codeInvalid, ""},
-	{node.ErrNotFound, http.StatusNotFound, codeNotFound, ""},
+	{catalog.ErrInvalid, http.StatusUnprocessableEntity, httpapi.CodeInvalid, ""},
+	{shop.ErrInvalid, http.StatusUnprocessableEntity, httpapi.CodeInvalid, ""},
+	{receipt.ErrInvalid, http.StatusUnprocessableEntity, httpapi.CodeInvalid, ""},
+	{crdt.ErrID, http.StatusUnprocessableEntity, httpapi.CodeInvalid, ""},
+	{node.ErrNotFound, http.StatusNotFound, httpapi.CodeNotFound, ""},
 	{pairing.ErrTooManyOpen, http.StatusTooManyRequests, codeInvitations, "use one of the open tokens, or wait until they expire"},
+	{pairing.ErrNoRequest, http.StatusNotFound, codeNoRequest, "list those that wait with GET /api/v1/pairing/requests"},
+	{pairing.ErrDoorClosed, http.StatusTooManyRequests, codeDoorClosed, ""},
+	{pairing.ErrBusy, http.StatusTooManyRequests, httpapi.CodeBusy, ""},
+	{pairing.ErrDeclined, http.StatusConflict, codeDeclined, ""},
+	{pairing.ErrHungUp, http.StatusConflict, codeNoRequest, "the new till is gone; let it ask again"},
 	{pairing.ErrTooManyAttempts, http.StatusTooManyRequests, codeInvitations, ""},
+	{rows.ErrFull, http.StatusInsufficientStorage, node.CodeDiskFull, "delete files that are not needed on this till"},
 	{engine.ErrStopped, http.StatusServiceUnavailable, codeStopping, "try again when the till runs"},
 	{rows.ErrClosed, http.StatusServiceUnavailable, codeStopping, "try again when the till runs"},
-	{context.DeadlineExceeded, http.StatusGatewayTimeout, codeTimeout,
+	{context.DeadlineExceeded, http.StatusGatewayTimeout, httpapi.CodeTimeout,
 		"it may have been done all the same: repeat it with the same Idempotency-Key, or look before you repeat it"},
-	{context.Canceled, statusGone, codeStopping, ""},
+	{context.Canceled, httpapi.StatusGone, codeStopping, ""},
 }
 
 // problemOf returns the answer to an error. What is none of the client's business is logged under an ID and told as that
@@ -143,6 +163,9 @@ var known = []struct {
 func (s *server) problemOf(ctx context.Context, err error) *problem {
 	if p, ok := errors.AsType[*problem](err); ok {
 		return p
+	}
+	if p, ok := errors.AsType[*httpapi.Problem](err); ok {
+		return &problem{Problem: *p}
 	}
 	if r, ok := errors.AsType[*node.Refusal](err); ok {
 		return ofRefusal(r)
@@ -162,14 +185,14 @@ func (s *server) problemOf(ctx context.Context, err error) *problem {
 	}
 	var id [6]byte
 	_, _ = rand.Read(id[:])
-	p := newProblem(http.StatusInternalServerError, codeInternal, "the log of the till says more under this ID",
+	p := newProblem(http.StatusInternalServerError, httpapi.CodeInternal, "the log of the till says more under this ID",
 		"something went wrong in the till (%s)", hex.EncodeToString(id[:]))
 	s.log.ErrorContext(ctx, "a request failed", "id", hex.EncodeToString(id[:]), "error", err)
 	return p
 }
 
 func ofRefusal(r *node.Refusal) *problem {
-	status := refusalStatus[r.Code]
+	status := cmp.Or(refusalStatus[r.Code], cloudStatuses[r.Code])
 	if status == 0 {
 		status = http.StatusUnprocessableEntity
 	}
@@ -177,53 +200,17 @@ func ofRefusal(r *node.Refusal) *problem {
 	switch r.Code {
 	case node.CodeNotPaid:
 		p.Due = &r.Due
-	case node.CodeTabClosed:
+	case node.CodeTabClosed, node.CodeRefunded:
 		p.Receipt = r.Ref
-	case node.CodeHeld:
-		p.HeldBy = r.Ref
+	case node.CodeHeld, node.CodeHeldPayment:
+		p.HeldBy, p.HeldSince, p.HeldUser = r.Ref, instant(r.Since), r.User
 	}
 	return p
 }
 
-// ofHuma turns what huma found wrong with a request into a problem. Values are not repeated: they may be large or secret.
+// ofHuma tells what huma found wrong with a request.
 func ofHuma(m *huma.ErrorModel) *problem {
-	code := codeInvalid
-	switch m.Status {
-	case http.StatusBadRequest:
-		code = codeMalformed
-	case http.StatusUnsupportedMediaType:
-		code = codeContentType
-	case http.StatusRequestEntityTooLarge:
-		code = codeTooLarge
-	}
-	p := newProblem(m.Status, code, "", "%s", m.Detail)
-	if code != codeTooLarge {
-		p.Hint = "GET /api shows what the operation takes"
-	}
-	for _, e := range m.Errors {
-		if e != nil && len(p.Errors) < maxFieldErrors {
-			p.Errors = append(p.Errors, fieldError{clip(e.Location, 200), clip(e.Message, 300)})
-		}
-	}
-	if len(p.Errors) > 0 {
-		first := p.Errors[0]
-		p.Field = first.Field
-		p.Detail = first.Detail
-		if first.Field != "" {
-			p.Detail = first.Field + ": " + first.Detail
-		}
-	}
-	return p
-}
-
-// maxFieldErrors bounds the list of refused members in one answer.
-const maxFieldErrors = 50
-
-func clip(s string, n int) string {
-	if len(s) <= n {
-		return s
-	}
-	return strings.ToValidUTF8(s[:n], "") + "…"
+	return &problem{Problem: httpapi.OfHuma(m, "GET /api shows what the operation takes")}
 }
 
 // GetHeaders tells huma, and write, what goes with the status.
@@ -238,14 +225,4 @@ func (p *problem) GetHeaders() http.Header {
 }
 
 // write sends a problem.
-func (p *problem) write(w http.ResponseWriter) {
-	maps.Copy(w.Header(), p.GetHeaders())
-	w.Header().Set("Content-Type", problemType)
-	w.WriteHeader(p.Status)
-	b, err := json.Marshal(p)
-	if err != nil { // a struct of texts and numbers
-		return
-	}
-	// The client may be gone; there is nobody to tell.
-	_, _ = w.Write(append(b, '\n'))
-}
+func (p *problem) write(w http.ResponseWriter) { httpapi.Write(w, p) }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"net/http"
 
+	"github.com/tillmesh/tillmesh/cloudlink/httpapi"
 	"github.com/tillmesh/tillmesh/crdt"
 	"github.com/tillmesh/tillmesh/crdt/catalog"
 	"github.com/tillmesh/tillmesh/node"
@@ -16,7 +17,8 @@ func (s *server) addReceipts() {
 	add(s, operation(http.MethodGet, "/api/v1/receipts/{id}", "Sales", "get-receipt", "Get a receipt by its ID or number",
 		`With its document, the exact bytes that were signed, the signature, and the tills that hold it.`), s.getReceipt)
 	add(s, operation(http.MethodGet, "/api/v1/cases", "Sales", "list-cases", "List what people have to decide about sales",
-		`Such as a tab that two tills closed while they were apart.`), s.listCases)
+		`Such as a tab that two tills closed while they were apart, with the receipts that accepting it would write. Those that
+somebody decided follow, for 30 days.`), s.listCases)
 }
 
 type listReceiptsIn struct {
@@ -40,6 +42,9 @@ type receiptEntry struct {
 	Gross       int64  `json:"gross" doc:"Minor units"`
 	Currency    string `json:"currency" example:"EUR"`
 	Hash        string `json:"hash" doc:"SHA-256 of the document, hexadecimal"`
+	Revoked     string `json:"revoked,omitempty" doc:"Since when its till is revoked, RFC 3339; left out if it is not"`
+	Copies      copies `json:"copies"`
+	Waiting     bool   `json:"waiting,omitempty" doc:"Closed here and on too few tills to be printed"`
 }
 
 func (s *server) listReceipts(ctx context.Context, in *listReceiptsIn) (page[receiptEntry], error) {
@@ -47,7 +52,7 @@ func (s *server) listReceipts(ctx context.Context, in *listReceiptsIn) (page[rec
 	f := node.ReceiptFilter{Text: in.Q, From: in.From, To: in.To}
 	for field, day := range map[string]string{"query.from": in.From, "query.to": in.To} {
 		if day != "" && catalog.CheckDay(day) != nil {
-			return out, invalid(field, "%s: %q is not a date such as 2026-01-31", field, clip(day, 40))
+			return out, invalid(field, "%s: %q is not a date such as 2026-01-31", field, httpapi.Clip(day, 40))
 		}
 	}
 	if in.Till != "" {
@@ -64,7 +69,8 @@ func (s *server) listReceipts(ctx context.Context, in *listReceiptsIn) (page[rec
 	for _, r := range list {
 		out.Items = append(out.Items, receiptEntry{
 			ID: r.ID.String(), Number: r.Number, Series: r.Series, N: r.N, Till: tillText(r.Till), ClosedAt: r.Closed, BusinessDay: r.Day,
-			Gross: int64(r.Gross), Currency: r.Currency, Hash: r.Hash.String(),
+			Gross: int64(r.Gross), Currency: r.Currency, Hash: r.Hash.String(), Revoked: instant(r.Revoked),
+			Copies: s.showCopies(r.Copies, r.Archived), Waiting: r.Waiting,
 		})
 	}
 	return out, nil
@@ -88,25 +94,24 @@ type closedReceipt struct {
 	Verified  bool            `json:"verified" doc:"The signature holds and its till belongs to the shop"`
 	Alarm     bool            `json:"alarm,omitempty" doc:"Another document exists under the same number"`
 	Copies    copies          `json:"copies"`
+	Release   *release        `json:"release,omitempty" doc:"Whether it may be printed; left out for a receipt of another till that nobody let go: that till decides"`
+	Revoked   string          `json:"revoked,omitempty" doc:"Since when its till is revoked, RFC 3339; left out if it is not. The receipt stays valid"`
+	TakenOver *takeover       `json:"taken_over,omitempty" doc:"It was taken over from the files of a till that was lost and found; left out if not"`
+	Refunds   []refundedBy    `json:"refunds,omitempty" nullable:"false" doc:"Receipts that took back lines of it, the earliest first; left out if nothing was taken back"`
+	PayBack   *cardPayment    `json:"paying_back,omitempty" doc:"The card terminal of this till is asked to give its money back; what takes it back is written then. Left out if nothing is waited for"`
+	Signing   *receiptSigning `json:"signing,omitempty" doc:"What it has to show of the signing device and of orders; left out if there is nothing"`
+	Late      bool            `json:"revoked_before,omitempty" doc:"Its time stamp says that it was closed after its till was revoked; no clock proves that"`
 }
 
-// copies says where a receipt is saved.
-type copies struct {
-	Here  bool     `json:"here" doc:"On the disk of this till"`
-	Tills []string `json:"tills" nullable:"false" doc:"Other tills known to have it on disk"`
-}
-
-func showReceipt(r node.Receipt) closedReceipt {
+func (s *server) showReceipt(r node.Receipt) closedReceipt {
 	out := closedReceipt{
 		ID: r.ID.String(), Number: r.Number, Till: tillText(r.Till), Tabs: []string{}, Document: r.Document, Canonical: r.Document,
 		Hash: r.Hash.String(), Signature: hex.EncodeToString(r.Signed.Signature), Key: hex.EncodeToString(r.Signed.Key),
-		Verified: r.Verified, Alarm: r.Alarm, Copies: copies{Here: r.Here, Tills: []string{}},
+		Verified: r.Verified, Alarm: r.Alarm, Copies: s.showCopies(r.Copies, r.Archived), Release: showRelease(r.Release), Revoked: instant(r.Revoked), Late: r.Late,
+		Signing: showSigning(r),
 	}
 	for _, t := range r.Parsed.Tabs {
 		out.Tabs = append(out.Tabs, t.ID.String())
-	}
-	for _, t := range r.Copies {
-		out.Copies.Tills = append(out.Copies.Tills, t.String())
 	}
 	return out
 }
@@ -116,5 +121,19 @@ func (s *server) getReceipt(ctx context.Context, in *getReceiptIn) (closedReceip
 	if err != nil {
 		return closedReceipt{}, err
 	}
-	return showReceipt(r), nil
+	out := s.showReceipt(r)
+	if o, ok := s.till.TakenOver(r.Parsed.Series, r.Parsed.Number); ok {
+		mark := s.showTakeover(o)
+		out.TakenOver = &mark
+	}
+	waits, err := s.till.PayingBack(ctx, r.ID)
+	if err != nil {
+		return out, err
+	}
+	if waits != nil {
+		shown := showCardPayment(*waits)
+		out.PayBack = &shown
+	}
+	out.Refunds, err = s.refundsOf(ctx, r)
+	return out, err
 }

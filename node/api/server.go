@@ -14,6 +14,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
+	"github.com/tillmesh/tillmesh/cloudlink/httpapi"
 	"github.com/tillmesh/tillmesh/node"
 )
 
@@ -22,6 +23,8 @@ const (
 	requestTime = 30 * time.Second
 	// writeTime is how much longer a client may take to read the answer.
 	writeTime = 30 * time.Second
+	// bodyTime is how long a client may take to send what it asks.
+	bodyTime = 10 * time.Second
 )
 
 // Options say how to serve.
@@ -33,17 +36,18 @@ type Options struct {
 
 // server answers requests. It is safe for concurrent use.
 type server struct {
-	till  *node.Till
-	log   *slog.Logger
-	guard guard
-	kept  *replays
-	names *names
+	till   *node.Till
+	log    *slog.Logger
+	guard  guard
+	kept   *replays
+	names  *names
+	around *around
 
 	mux     *http.ServeMux
 	routes  map[string]*route // by pattern of mux
 	none    *route            // for requests that match none
 	doc     huma.API
-	metrics *metrics
+	metrics *httpapi.Metrics
 	room    chan struct{} // a slot for every request under way
 	streams chan struct{} // a slot for every stream of events
 	edits   edits
@@ -64,7 +68,9 @@ type route struct {
 	pattern string
 	public  bool // needs no token
 	stream  bool // has no end: no timeout, slots of its own
-	seen    routeMetrics
+	secret  bool // its body holds a password: neither the request nor the answer is kept
+	slow    bool // ends when it is done or the client hangs up: like a stream, but with a body; needs no Idempotency-Key
+	seen    httpapi.RouteMetrics
 }
 
 // New returns the handler of all of a till's HTTP paths. It starts nothing and needs no closing; streams of events end
@@ -74,7 +80,7 @@ func New(t *node.Till, o Options) (http.Handler, error) {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	s := &server{
-		till: t, log: o.Log, guard: newGuard(t.Token(), o.Hosts), kept: newReplays(t, o.Log), names: &names{till: t},
+		till: t, log: o.Log, guard: newGuard(t.Token(), o.Hosts), kept: newReplays(t, o.Log), names: &names{till: t}, around: &around{till: t},
 		mux: http.NewServeMux(), routes: make(map[string]*route), none: &route{pattern: "none"},
 		room: make(chan struct{}, maxRequests), streams: make(chan struct{}, maxStreams),
 	}
@@ -87,18 +93,37 @@ func New(t *node.Till, o Options) (http.Handler, error) {
 	s.addTaxes()
 	s.addTabs()
 	s.addLines()
+	s.addTabWork()
+	s.addCaseWays()
+	s.addCorrections()
+	s.addResolve()
+	s.addCash()
 	s.addPayments()
 	s.addReceipts()
+	s.addClosings()
+	s.addTerminal()
+	s.addPrints()
+	s.addSigning()
+	s.addVerify()
+	s.addLoss()
+	s.addWhy()
+	s.addCopies()
+	s.addCloud()
 	s.addPairing()
+	s.addBackup()
+	s.addRecover()
+	s.addAlarms()
+	s.addAudits()
 	s.addEvents()
 	s.addHealth()
+	s.addDoctor()
 	if err := s.addDocument(); err != nil {
 		return nil, fmt.Errorf("OpenAPI document: %w", err)
 	}
 	for _, r := range s.routes {
-		r.seen = s.metrics.route(r.pattern)
+		r.seen = s.metrics.Route(r.pattern)
 	}
-	s.none.seen = s.metrics.route(s.none.pattern)
+	s.none.seen = s.metrics.Route(s.none.pattern)
 	return s, nil
 }
 
@@ -123,15 +148,15 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if rt == nil {
 		rt = s.none
 	}
-	out := &watched{ResponseWriter: w}
+	out := &httpapi.Answered{ResponseWriter: w}
 	defer func() {
 		if v := recover(); v != nil {
 			s.panicked(out, r, v)
 		}
-		rt.seen.done(out.status, time.Since(began))
+		rt.seen.Done(out.Status, time.Since(began))
 		if s.log.Enabled(r.Context(), slog.LevelDebug) {
-			s.log.DebugContext(r.Context(), "request", "method", r.Method, "route", rt.pattern, "status", out.status,
-				"bytes", out.bytes, "time", time.Since(began), "from", r.RemoteAddr)
+			s.log.DebugContext(r.Context(), "request", "method", r.Method, "route", rt.pattern, "status", out.Status,
+				"bytes", out.Bytes, "time", time.Since(began), "from", r.RemoteAddr)
 		}
 	}()
 	setHeaders(out.Header())
@@ -141,24 +166,31 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // serve does what every request needs before its route, and returns why it does not get there.
-func (s *server) serve(w *watched, r *http.Request, rt *route) *problem {
+func (s *server) serve(w *httpapi.Answered, r *http.Request, rt *route) *problem {
 	if p := s.guard.check(r, rt.public); p != nil {
 		return p
 	}
 	slots := s.room
-	if rt.stream {
+	if rt.stream || rt.slow {
 		slots = s.streams
 	}
 	select {
 	case slots <- struct{}{}:
 		defer func() { <-slots }()
 	default:
-		return newProblem(http.StatusServiceUnavailable, codeBusy, "try again in a second", "the till has too many requests at once")
+		return newProblem(http.StatusServiceUnavailable, httpapi.CodeBusy, "try again in a second", "the till has too many requests at once")
 	}
 	if rt == s.none {
 		return s.noRoute(w, r)
 	}
 	if rt.stream {
+		s.mux.ServeHTTP(w, r)
+		return nil
+	}
+	if rt.slow {
+		if _, p := readBody(http.NewResponseController(w), w, r); p != nil {
+			return p
+		}
 		s.mux.ServeHTTP(w, r)
 		return nil
 	}
@@ -178,7 +210,7 @@ func (s *server) serve(w *watched, r *http.Request, rt *route) *problem {
 	if p != nil {
 		return p
 	}
-	if r.Method == http.MethodPost {
+	if r.Method == http.MethodPost && !rt.secret {
 		if key, given, p := keyOf(r); p != nil {
 			return p
 		} else if given {
@@ -189,59 +221,39 @@ func (s *server) serve(w *watched, r *http.Request, rt *route) *problem {
 	return nil
 }
 
+func readBody(limits *http.ResponseController, w http.ResponseWriter, r *http.Request) ([]byte, *problem) {
+	body, p := httpapi.ReadBody(limits, w, r, bodyTime)
+	if p != nil {
+		return nil, &problem{Problem: *p}
+	}
+	return body, nil
+}
+
 // noRoute answers what matches no route, with 404 or 405 as the mux says.
 func (s *server) noRoute(w http.ResponseWriter, r *http.Request) *problem {
 	found := &captured{header: make(http.Header)}
 	s.mux.ServeHTTP(found, r)
 	if found.status != http.StatusMethodNotAllowed {
-		return newProblem(http.StatusNotFound, codeNotFound, "GET /api shows what there is", "there is nothing under %s", clip(r.URL.Path, 200))
+		return newProblem(http.StatusNotFound, httpapi.CodeNotFound, "GET /api shows what there is", "there is nothing under %s", httpapi.Clip(r.URL.Path, 200))
 	}
 	allow := found.header.Get("Allow")
 	w.Header().Set("Allow", allow)
-	return newProblem(http.StatusMethodNotAllowed, codeMethod, "GET /api shows what there is",
-		"%s does not take %s, but %s", clip(r.URL.Path, 200), clip(r.Method, 20), allow)
+	return newProblem(http.StatusMethodNotAllowed, httpapi.CodeMethod, "GET /api shows what there is",
+		"%s does not take %s, but %s", httpapi.Clip(r.URL.Path, 200), httpapi.Clip(r.Method, 20), allow)
 }
 
 // panicked answers a request whose handler broke.
-func (s *server) panicked(w *watched, r *http.Request, v any) {
+func (s *server) panicked(w *httpapi.Answered, r *http.Request, v any) {
 	if err, ok := v.(error); ok && errors.Is(err, http.ErrAbortHandler) {
 		panic(http.ErrAbortHandler)
 	}
-	s.log.ErrorContext(r.Context(), "a request broke", "method", r.Method, "path", clip(r.URL.Path, 200), "panic", fmt.Sprint(v),
+	s.log.ErrorContext(r.Context(), "a request broke", "method", r.Method, "path", httpapi.Clip(r.URL.Path, 200), "panic", fmt.Sprint(v),
 		"stack", string(debug.Stack()))
-	if w.status != 0 {
+	if w.Status != 0 {
 		panic(http.ErrAbortHandler) // the answer began: the client must see that it is not whole
 	}
-	newProblem(http.StatusInternalServerError, codeInternal, "the log of the till says more", "something went wrong in the till").write(w)
+	newProblem(http.StatusInternalServerError, httpapi.CodeInternal, "the log of the till says more", "something went wrong in the till").write(w)
 }
-
-// watched notes what was answered.
-type watched struct {
-	http.ResponseWriter
-	status int
-	bytes  int64
-}
-
-// WriteHeader notes the status.
-func (w *watched) WriteHeader(status int) {
-	if w.status == 0 {
-		w.status = status
-	}
-	w.ResponseWriter.WriteHeader(status)
-}
-
-// Write notes how much was written.
-func (w *watched) Write(b []byte) (int, error) {
-	if w.status == 0 {
-		w.status = http.StatusOK
-	}
-	n, err := w.ResponseWriter.Write(b)
-	w.bytes += int64(n)
-	return n, err
-}
-
-// Unwrap lets http.ResponseController through.
-func (w *watched) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // answer is how huma wants a result.
 type answer[T any] struct{ Body T }

@@ -6,17 +6,20 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/tillmesh/tillmesh/cloudlink/httpapi"
+	"github.com/tillmesh/tillmesh/cloudlink/httpapi/goods"
 	"github.com/tillmesh/tillmesh/crdt/shop"
 )
 
 // settings are those of the shop, as they are shown and written.
 type settings struct {
-	ShopName         *string    `json:"shop_name,omitempty" maxLength:"200" doc:"Shown on screens and when tills find each other" example:"Café Sonnenschein"`
-	Business         *business  `json:"business,omitempty" doc:"Who sells, as receipts say; written whole"`
-	Currency         *string    `json:"currency,omitempty" maxLength:"3" doc:"ISO 4217" example:"EUR"`
-	TimeZone         *string    `json:"time_zone,omitempty" maxLength:"64" doc:"IANA name" example:"Europe/Berlin"`
-	DayCutoffMinutes *int64     `json:"day_cutoff_minutes,omitempty" minimum:"0" maximum:"1439" doc:"Minutes after midnight until which the business day before goes on" example:"240"`
-	Conflicts        []conflict `json:"conflicts,omitempty" readOnly:"true" nullable:"false" doc:"Members that two tills changed at the same time. The first value is shown; writing the member decides"`
+	ShopName         *string          `json:"shop_name,omitempty" maxLength:"200" doc:"Shown on screens and when tills find each other" example:"Café Sonnenschein"`
+	Business         *business        `json:"business,omitempty" doc:"Who sells, as receipts say; written whole"`
+	Currency         *string          `json:"currency,omitempty" maxLength:"3" doc:"ISO 4217" example:"EUR"`
+	TimeZone         *string          `json:"time_zone,omitempty" maxLength:"64" doc:"IANA name" example:"Europe/Berlin"`
+	DayCutoffMinutes *int64           `json:"day_cutoff_minutes,omitempty" minimum:"0" maximum:"1439" doc:"Minutes after midnight until which the business day before goes on" example:"240"`
+	Print            *printRule       `json:"print,omitempty" doc:"When a receipt may be printed"`
+	Conflicts        []goods.Conflict `json:"conflicts,omitempty" readOnly:"true" nullable:"false" doc:"Members that two tills changed at the same time. The first value is shown; writing the member decides"`
 }
 
 // business is who sells.
@@ -43,12 +46,12 @@ func (s *server) addSettings() {
 func showSettings(v shop.Settings) settings {
 	out := settings{
 		ShopName: &v.Shop.Name, Currency: &v.Money.Currency, TimeZone: &v.Day.Zone, DayCutoffMinutes: &v.Day.CutOff,
-		Business: ref(showBusiness(v.Business)), Conflicts: make([]conflict, 0, len(v.Conflicts)),
+		Business: ref(showBusiness(v.Business)), Print: showPrintRule(v.Print), Conflicts: make([]goods.Conflict, 0, len(v.Conflicts)),
 	}
 	for _, c := range v.Conflicts {
-		shown := conflict{Register: c.Register}
+		shown := goods.Conflict{Register: c.Register}
 		for _, x := range c.Values {
-			shown.Values = append(shown.Values, conflictValue{instantMS(x.Stamp.MS), showSetting(x.Value)})
+			shown.Values = append(shown.Values, goods.ConflictValue{At: instantMS(x.Stamp.MS), Value: showSetting(x.Value)})
 		}
 		out.Conflicts = append(out.Conflicts, shown)
 	}
@@ -69,6 +72,8 @@ func showSetting(v any) any {
 		return map[string]any{"time_zone": v.Zone, "day_cutoff_minutes": v.CutOff}
 	case shop.Shop:
 		return map[string]any{"shop_name": v.Name}
+	case shop.PrintRule:
+		return map[string]any{"print": showPrintRule(v)}
 	}
 	return nil
 }
@@ -99,9 +104,12 @@ func (s *server) putSettings(ctx context.Context, in *putSettingsIn) (settings, 
 		day := shop.Day{Zone: had(b.TimeZone, was.Day.Zone), CutOff: had(b.DayCutoffMinutes, was.Day.CutOff)}
 		// "Local" would mean another zone on every till.
 		if _, err := time.LoadLocation(day.Zone); err != nil || day.Zone == "" || day.Zone == "Local" {
-			return settings{}, invalid("body.time_zone", "body.time_zone: there is no time zone %q", clip(day.Zone, 64))
+			return settings{}, invalid("body.time_zone", "body.time_zone: there is no time zone %q", httpapi.Clip(day.Zone, 64))
 		}
 		e.Day, written[shop.RegisterDay] = &day, true
+	}
+	if v := b.Print; v != nil {
+		e.Print, written[shop.RegisterPrint] = &shop.PrintRule{Copies: v.Copies, Seconds: cmp.Or(v.Seconds, was.Print.Seconds)}, true
 	}
 	for _, c := range was.Conflicts {
 		if written[c.Register] {

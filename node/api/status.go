@@ -27,11 +27,22 @@ type status struct {
 	StateHash string        `json:"state_hash" doc:"The same on two tills exactly when they hold the same, hexadecimal"`
 	Scopes    []scopeState  `json:"scopes" nullable:"false"`
 	Disk      disk          `json:"disk"`
+	Doctor    doctorState   `json:"doctor"`
+	Halted    *haltState    `json:"halted,omitempty" doc:"While the till does not sell: why. Then little more than shop.id, till and disk is there"`
 	OpenTabs  int           `json:"open_tabs"`
 	// NextNumber is what the next receipt of this till gets.
-	NextNumber string      `json:"next_number" doc:"Of the next receipt of this till" example:"K2-000419"`
-	LastNumber string      `json:"last_number" doc:"Of the last one, empty if there was none" example:"K2-000418"`
-	Found      []foundShop `json:"found,omitempty" nullable:"false" doc:"Before the till belongs to a shop: the shops it sees"`
+	NextNumber string         `json:"next_number" doc:"Of the next receipt of this till" example:"K2-000419"`
+	LastNumber string         `json:"last_number" doc:"Of the last one, empty if there was none" example:"K2-000418"`
+	Alarms     []alarm        `json:"alarms" nullable:"false" doc:"That nobody saw yet"`
+	Again      bool           `json:"again,omitempty" doc:"What the number series before wrote is being said again, so that all tills have it"`
+	Risk       *risk          `json:"risk,omitempty" doc:"What would be lost if this till vanished now"`
+	Terminal   *terminalState `json:"terminal,omitempty" doc:"The card terminal; left out if this till has none and asked none"`
+	Signing    *signingStatus `json:"signing,omitempty" doc:"The signing device; left out if this till has none"`
+	Prints     int            `json:"open_prints,omitempty" doc:"Receipts that were to be printed here and are not known to be: GET /api/v1/prints"`
+	Removed    *removal       `json:"removed,omitempty" doc:"This till was removed from the shop: it only shows what it has"`
+	Told       []toldRemoved  `json:"told_removed,omitempty" nullable:"false" doc:"Tills that say that this one was removed from the shop, while it has not heard of it itself; it goes on"`
+	Cloud      *cloudBrief    `json:"cloud,omitempty" doc:"The cloud; left out if the shop is coupled with none. More: GET /api/v1/cloud"`
+	Found      []foundShop    `json:"found,omitempty" nullable:"false" doc:"Before the till belongs to a shop: the shops it sees"`
 }
 
 // shopName names a shop.
@@ -46,12 +57,6 @@ type tillIdentity struct {
 	Name    string `json:"name"`
 	Prefix  string `json:"prefix" doc:"Of its receipt numbers" example:"K2"`
 	Replica string `json:"replica" doc:"Lineage of its store, 26 characters"`
-}
-
-// clock is what is known of the till's clock.
-type clock struct {
-	Trusted  bool  `json:"trusted"`
-	OffsetMS int64 `json:"offset_ms" doc:"How far it is from business time, in milliseconds"`
 }
 
 // storeState is the store in figures.
@@ -80,11 +85,6 @@ type scopeState struct {
 	Digest  string `json:"digest" doc:"Hash of what it holds, hexadecimal"`
 }
 
-// disk is the file system of the data directory.
-type disk struct {
-	FreeBytes uint64 `json:"free_bytes"`
-}
-
 // foundShop is a shop seen on the network.
 type foundShop struct {
 	ShopID string      `json:"shop_id"`
@@ -107,18 +107,27 @@ func (s *server) getStatus(ctx context.Context, _ *struct{}) (status, error) {
 	if err != nil {
 		return status{}, err
 	}
-	return showStatus(v), nil
+	out := showStatus(v)
+	out.Cloud = s.showBrief(v.Cloud)
+	return out, nil
 }
 
 func showStatus(v node.Status) status {
 	out := status{
 		Program: program, Version: v.Program, Shop: &shopName{v.ShopID.String(), v.ShopName},
 		Till:  &tillIdentity{v.Till.String(), v.Name, v.Prefix, v.Replica.String()},
-		Since: instant(v.Since), Clock: clock{Trusted: true},
+		Since: instant(v.Since), Clock: showClock(v.Clock),
 		Store: storeState{v.Receipts, v.Waiting, v.Doubt}, Peers: []peer{}, Equal: v.Equal,
-		StateHash: v.StateHash, Scopes: []scopeState{}, Disk: disk{v.FreeBytes}, OpenTabs: v.OpenTabs,
-		NextNumber: v.NextNumber, LastNumber: v.LastNumber,
+		StateHash: v.StateHash, Scopes: []scopeState{}, Disk: diskOf(v), Doctor: showDoctor(v.Diagnosis), OpenTabs: v.OpenTabs,
+		NextNumber: v.NextNumber, LastNumber: v.LastNumber, Alarms: showUnseen(v.Alarms), Again: v.Again,
 	}
+	out.Risk = ref(showRisk(v.Risk))
+	out.Terminal, out.Prints = showTerminal(v.Terminal), v.Prints.Open
+	out.Signing = showSigningStatus(v.Signing)
+	if v.Removed != nil {
+		out.Removed = ref(showRemoval(*v.Removed))
+	}
+	out.Told = showTold(v.Told)
 	for _, p := range v.Peers {
 		out.Peers = append(out.Peers, peer{p.Till.String(), p.Name, p.Prefix, p.Linked, p.Equal, instant(p.EqualAt), instant(p.Seen), p.Pulling})
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/tillmesh/tillmesh/discovery"
 	"github.com/tillmesh/tillmesh/node"
 	"github.com/tillmesh/tillmesh/node/book"
+	state "github.com/tillmesh/tillmesh/node/disk"
 	"github.com/tillmesh/tillmesh/replication/engine"
 )
 
@@ -86,7 +87,8 @@ func TestATillWithoutAShop(t *testing.T) {
 	found := []discovery.Shop{{ID: crdt.ShopID{1}, Tills: []discovery.Candidate{
 		{Till: crdt.TillID{2}, Addrs: []netip.AddrPort{netip.MustParseAddrPort("192.168.1.20:8481")}},
 	}}}
-	h := NoShop(Options{Version: "test"}, func() []discovery.Shop { return found })
+	h := NoShop(Options{Version: "test"}, func() node.WaitingState { return node.WaitingState{Found: found, Phase: node.PhaseChoose} },
+		func(crdt.ShopID, crdt.TillID) error { return nil })
 	b := &bench{t: t, h: h}
 	do := func(method, path string, headers ...string) *httptest.ResponseRecorder {
 		r := httptest.NewRequest(method, "http://127.0.0.1:8480"+path, nil)
@@ -114,7 +116,8 @@ func TestCases(t *testing.T) {
 	require.Equal(t, []string{a.String()}, got.Lines)
 	require.Equal(t, []caseReceipt{{r.String(), "K1-000001"}}, got.Receipts)
 	require.NotEmpty(t, got.Detail)
-	require.Equal(t, got.ID, showCase(book.Case{Kind: book.CaseDouble, Objects: []crdt.ObjectID{a}}).ID)
+	require.Equal(t, got.ID, showCase(book.Case{Kind: book.CaseDouble, Objects: []crdt.ObjectID{a}, Receipts: []crdt.ObjectID{r}}).ID)
+	require.NotEqual(t, got.ID, showCase(book.Case{Kind: book.CaseDouble, Objects: []crdt.ObjectID{a}, Receipts: []crdt.ObjectID{r, a}}).ID)
 	got = showCase(book.Case{Kind: book.CaseOrphan, Tab: r, Objects: []crdt.ObjectID{a}})
 	require.Equal(t, "orphan-payment", got.Kind)
 	require.Equal(t, []string{r.String()}, got.Tabs)
@@ -124,11 +127,11 @@ func TestCases(t *testing.T) {
 }
 
 func TestHealthSaysWhatIsWrong(t *testing.T) {
-	require.True(t, healthOf(node.Status{FreeBytes: lowDisk}, nil).OK)
+	require.True(t, healthOf(node.Status{Disk: &state.Report{Level: state.NoNewTabs}}, nil).OK, "open tabs can be closed")
 	require.True(t, healthOf(node.Status{}, nil).OK, "where free space is not known")
 	for code, h := range map[string]health{
 		"stopping": healthOf(node.Status{}, engine.ErrStopped), "store": healthOf(node.Status{}, errors.New("secret")),
-		"doubt": healthOf(node.Status{Doubt: "secret"}, nil), "disk-full": healthOf(node.Status{FreeBytes: lowDisk - 1}, nil),
+		"doubt": healthOf(node.Status{Doubt: "secret"}, nil), "disk-full": healthOf(node.Status{Disk: &state.Report{Level: state.Closed}}, nil),
 	} {
 		require.False(t, h.OK)
 		require.Len(t, h.Problems, 1)

@@ -8,24 +8,27 @@ import (
 
 // tab is a sale that is not closed yet, or was.
 type tab struct {
-	ID         string         `json:"id"`
-	Name       string         `json:"name" doc:"Table or name" example:"Tisch 4"`
-	Note       string         `json:"note"`
-	Customer   string         `json:"customer" doc:"Name of the customer"`
-	OpenedAt   string         `json:"opened_at" doc:"RFC 3339; empty if this till does not know"`
-	OpenedBy   person         `json:"opened_by"`
-	Holder     person         `json:"holder" doc:"Who may take payment for it"`
-	Shared     bool           `json:"shared" doc:"Other tills show it"`
-	State      string         `json:"state" enum:"open,closed,continuation" doc:"closed: see receipt; continuation: lines or payments that reached a tab after it was closed elsewhere, or whose tab is not here yet"`
-	Receipt    string         `json:"receipt,omitempty" doc:"closed: number of the receipt, which has the rest" example:"K2-000418"`
-	Currency   string         `json:"currency" doc:"Of the lines, empty if there are none" example:"EUR"`
-	Lines      []line         `json:"lines" nullable:"false" doc:"The oldest first"`
-	Discounts  []discount     `json:"discounts" nullable:"false" doc:"On the whole tab"`
-	Payments   []payment      `json:"payments" nullable:"false" doc:"The oldest first"`
-	Totals     totals         `json:"totals"`
-	Conflicts  []saleConflict `json:"conflicts" nullable:"false" doc:"Parts that two tills changed at the same time"`
-	Problems   []saleProblem  `json:"problems" nullable:"false" doc:"What a person should know"`
-	MergedFrom []string       `json:"merged_from,omitempty" nullable:"false" doc:"IDs of tabs that were merged into this one"`
+	ID              string         `json:"id"`
+	Name            string         `json:"name" doc:"Table or name" example:"Tisch 4"`
+	Note            string         `json:"note"`
+	Customer        string         `json:"customer" doc:"Name of the customer"`
+	OpenedAt        string         `json:"opened_at" doc:"RFC 3339; empty if this till does not know"`
+	OpenedBy        person         `json:"opened_by"`
+	Holder          person         `json:"holder" doc:"Who may take payment for it"`
+	Shared          bool           `json:"shared" doc:"Other tills show it"`
+	State           string         `json:"state" enum:"open,closed,continuation" doc:"closed: see receipt; continuation: lines or payments that reached a tab after it was closed elsewhere, or whose tab is not here yet"`
+	Receipt         string         `json:"receipt,omitempty" doc:"closed: number of the receipt, which has the rest" example:"K2-000418"`
+	Currency        string         `json:"currency" doc:"Of the lines, empty if there are none" example:"EUR"`
+	Lines           []line         `json:"lines" nullable:"false" doc:"The oldest first"`
+	Discounts       []discount     `json:"discounts" nullable:"false" doc:"On the whole tab"`
+	Payments        []payment      `json:"payments" nullable:"false" doc:"The oldest first"`
+	Totals          totals         `json:"totals"`
+	Conflicts       []saleConflict `json:"conflicts" nullable:"false" doc:"Parts that two tills changed at the same time"`
+	Problems        []saleProblem  `json:"problems" nullable:"false" doc:"What a person should know"`
+	Present         []present      `json:"present" nullable:"false" doc:"Who works on it; of each till, as it said last"`
+	Training        bool           `json:"training,omitempty" doc:"For practice"`
+	HolderReachable bool           `json:"holder_reachable" doc:"There is a link to the till that holds it; without one it may be taken over at once"`
+	MergedFrom      []string       `json:"merged_from,omitempty" nullable:"false" doc:"IDs of tabs that were merged into this one"`
 }
 
 // person is who did something, at which till.
@@ -55,6 +58,9 @@ type line struct {
 	Tax          string     `json:"tax" doc:"ID of the tax that applied"`
 	Rate         int64      `json:"rate" doc:"Basis points" example:"1900"`
 	Takeaway     bool       `json:"takeaway"`
+	Case         string     `json:"business_case" doc:"GV_TYP of DSFinV-K" example:"Umsatz"`
+	CaseName     string     `json:"business_case_name,omitempty"`
+	Voucher      string     `json:"voucher,omitempty" doc:"Number of the voucher that is sold or redeemed"`
 	Text         []string   `json:"text,omitempty" nullable:"false" doc:"Modifiers"`
 	Gross        int64      `json:"gross" doc:"Minor units, after voids, discounts and its part of discounts on the tab"`
 	Discounts    []discount `json:"discounts" nullable:"false"`
@@ -89,17 +95,18 @@ type discount struct {
 
 // payment is money for a tab.
 type payment struct {
-	ID       string `json:"id"`
-	Type     string `json:"type" doc:"ZAHLART_TYP of DSFinV-K" example:"Bar"`
-	Name     string `json:"name,omitempty" doc:"Own name of the type"`
-	Amount   int64  `json:"amount" doc:"What it counts for, in minor units" example:"680"`
-	Tendered int64  `json:"tendered,omitempty" doc:"What was handed over, in minor units" example:"1000"`
-	Change   int64  `json:"change,omitempty" doc:"What is handed back of it, in minor units"`
-	Counts   bool   `json:"counts" doc:"false: the money did not come"`
-	State    string `json:"state,omitempty" doc:"Empty: taken when it was entered"`
-	User     string `json:"user"`
-	Till     string `json:"till"`
-	At       string `json:"at" doc:"RFC 3339"`
+	ID       string       `json:"id"`
+	Type     string       `json:"type" doc:"ZAHLART_TYP of DSFinV-K" example:"Bar"`
+	Name     string       `json:"name,omitempty" doc:"Own name of the type"`
+	Amount   int64        `json:"amount" doc:"What it counts for, in minor units" example:"680"`
+	Tendered int64        `json:"tendered,omitempty" doc:"What was handed over, in minor units" example:"1000"`
+	Change   int64        `json:"change,omitempty" doc:"What is handed back of it, in minor units"`
+	Counts   bool         `json:"counts" doc:"false: the money did not come"`
+	State    string       `json:"state,omitempty" doc:"Empty: taken when it was entered"`
+	User     string       `json:"user"`
+	Till     string       `json:"till"`
+	At       string       `json:"at" doc:"RFC 3339"`
+	Foreign  *foreignCash `json:"foreign,omitempty" doc:"What was handed over in another currency"`
 }
 
 // totals are what a tab comes to.
@@ -142,7 +149,7 @@ func (s *server) showTab(v node.TabView) tab {
 		OpenedBy: s.person(v.Head.Till, v.Head.User, 0), Holder: s.person(v.Holder.Till, v.Holder.User, v.Holder.Epoch),
 		Shared: v.Head.Shared, State: v.State, Receipt: v.Receipt, Currency: v.Currency,
 		Lines: make([]line, 0, len(v.Lines)), Discounts: showDiscounts(v.Discounts), Payments: make([]payment, 0, len(v.Payments)),
-		Totals: showTotals(v), Conflicts: []saleConflict{}, Problems: []saleProblem{},
+		Training: v.Head.Training, Totals: showTotals(v), Conflicts: []saleConflict{}, Problems: []saleProblem{},
 	}
 	for i := range v.Lines {
 		out.Lines = append(out.Lines, showLine(&v.Lines[i]))
@@ -160,6 +167,7 @@ func (s *server) showTab(v node.TabView) tab {
 	for _, p := range v.Problems {
 		out.Problems = append(out.Problems, saleProblem{p.Code, p.Path, p.Text})
 	}
+	s.addPresent(&out, &v)
 	for _, m := range v.Merged {
 		out.MergedFrom = append(out.MergedFrom, m.ID.String())
 	}
@@ -189,6 +197,7 @@ func showLine(v *receipt.LineView) line {
 		UnitPrice: int64(l.UnitPrice), ListPrice: (*int64)(l.ListPrice), Overridden: l.Overridden, Tax: objectText(l.Tax.ID),
 		Rate: int64(l.Tax.Rate), Takeaway: l.Takeaway, Text: l.Modifiers, Gross: int64(v.Total.Gross), Discounts: showDiscounts(v.Discounts),
 		User: l.User, Till: tillText(l.Till), At: instantMS(l.MS), UpdateNeeded: v.Err != nil,
+		Case: l.Case, CaseName: l.CaseName, Voucher: l.Voucher,
 	}
 	if n := len(v.Voids); n > 0 {
 		last := v.Voids[n-1].Void
@@ -211,10 +220,14 @@ func showDiscounts(list []receipt.DiscountView) []discount {
 
 func showPayment(v receipt.PaymentView) payment {
 	p := v.Payment
-	return payment{
+	out := payment{
 		ID: v.ID.String(), Type: p.Type, Name: p.Name, Amount: int64(p.Amount), Tendered: int64(p.Tendered), Change: int64(v.Change),
 		Counts: v.Counts, State: v.State, User: p.User, Till: tillText(p.Till), At: instantMS(p.MS),
 	}
+	if f := p.Foreign; f != nil {
+		out.Foreign = &foreignCash{f.Currency, int64(f.Amount)}
+	}
+	return out
 }
 
 // checkQuantity refuses quantities that cannot be sold.

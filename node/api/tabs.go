@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/tillmesh/tillmesh/cloudlink/httpapi"
 	"github.com/tillmesh/tillmesh/crdt"
 	"github.com/tillmesh/tillmesh/node"
 )
@@ -26,7 +27,8 @@ the tab as it is.`)), s.openTab)
 		`Of a closed tab only the number of its receipt is left.`), s.getTab)
 	add(s, operation(http.MethodPost, "/api/v1/tabs/{id}/claim", "Sales", "claim-tab", "Ask for the right to take payment",
 		`One till at a time takes payment for a tab. The holder is asked and may keep it while somebody works there; if it does not
-answer within 0.3 s the tab is taken over. Payments and close claim by themselves.`), s.claimTab)
+answer within 0.3 s the tab is taken over. Payments and close claim by themselves. A card payment that runs at another till refuses
+everybody (held-payment) while that till answers; if it does not, force takes the tab over, with a warning.`), s.claimTab)
 }
 
 type openTabIn struct {
@@ -41,6 +43,7 @@ type newTab struct {
 	Customer string `json:"customer,omitempty" maxLength:"200" doc:"Name of the customer"`
 	Shared   *bool  `json:"shared,omitempty" doc:"Other tills show it; left out: true"`
 	User     string `json:"user,omitempty" maxLength:"200" doc:"Who does it" example:"Anna"`
+	Training bool   `json:"training,omitempty" doc:"For practice: its receipt takes a number of the same series, is marked, and counts in no sum"`
 }
 
 func (s *server) openTab(ctx context.Context, in *openTabIn) (tab, error) {
@@ -52,7 +55,7 @@ func (s *server) openTab(ctx context.Context, in *openTabIn) (tab, error) {
 	if id.IsZero() {
 		id = freshID(ctx, "tab", 0)
 	}
-	v, err := s.till.OpenTab(ctx, node.NewTab{ID: id, Name: b.Name, Note: b.Note, Customer: b.Customer, User: b.User, Shared: had(b.Shared, true)})
+	v, err := s.till.OpenTab(ctx, node.NewTab{ID: id, Name: b.Name, Note: b.Note, Customer: b.Customer, User: b.User, Shared: had(b.Shared, true), Training: b.Training})
 	if err != nil {
 		return tab{}, err
 	}
@@ -119,7 +122,7 @@ func parseTabCursor(s string) (c tabCursor, err error) {
 		c.id, err = crdt.ParseObjectID(id)
 	}
 	if err != nil {
-		return c, invalid("query.after", "query.after: %q is no place in this list", clip(s, 60))
+		return c, invalid("query.after", "query.after: %q is no place in this list", httpapi.Clip(s, 60))
 	}
 	return c, nil
 }
@@ -161,6 +164,9 @@ type claimed struct {
 	Unreachable bool   `json:"unreachable" doc:"The holder did not answer and the tab was taken over"`
 	HeldBy      string `json:"held_by,omitempty" doc:"Not granted: name of the till that keeps it"`
 	Reason      string `json:"reason,omitempty" doc:"Not granted: what that till said"`
+	Since       string `json:"since,omitempty" doc:"Not granted: since when somebody works there, RFC 3339"`
+	Working     string `json:"working,omitempty" doc:"Not granted: who that is"`
+	Warning     string `json:"warning,omitempty" doc:"Granted, but a card payment at the other till may still be captured"`
 }
 
 func (s *server) claimTab(ctx context.Context, in *withID[*newClaim]) (claimed, error) {
@@ -173,9 +179,13 @@ func (s *server) claimTab(ctx context.Context, in *withID[*newClaim]) (claimed, 
 	if err != nil {
 		return claimed{}, err
 	}
-	out := claimed{Holder: s.person(c.Holder, c.HolderUser, c.Epoch), Granted: c.Granted, Unreachable: c.Unreachable}
+	return s.showClaimed(c), nil
+}
+
+func (s *server) showClaimed(c node.Claimed) claimed {
+	out := claimed{Holder: s.person(c.Holder, c.HolderUser, c.Epoch), Granted: c.Granted, Unreachable: c.Unreachable, Warning: c.Warning}
 	if !c.Granted {
-		out.HeldBy, out.Reason = out.Holder.TillName, c.Reason
+		out.HeldBy, out.Reason, out.Since, out.Working = out.Holder.TillName, c.Reason, instant(c.Since), c.Working
 	}
-	return out, nil
+	return out
 }

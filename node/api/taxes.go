@@ -5,46 +5,33 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
-	"time"
 
+	"github.com/tillmesh/tillmesh/cloudlink/httpapi/goods"
 	"github.com/tillmesh/tillmesh/crdt"
 	"github.com/tillmesh/tillmesh/crdt/catalog"
 	"github.com/tillmesh/tillmesh/node"
 )
 
-// tax is a tax as it is shown and written; see article for what is left out.
+// tax is a tax as it is shown and written; see goods.Article for what is left out.
 type tax struct {
 	ID       string            `json:"id,omitempty" pattern:"^([a-z2-7]{26})?$" patternDescription:"26 letters a-z and digits 2-7" doc:"26 characters"`
 	Names    map[string]string `json:"names,omitempty" doc:"Name by language, at most 200 characters each; a new tax needs one" example:"{\"de\":\"MwSt. normal\"}"`
-	Rates    []rate            `json:"rates,omitempty" maxItems:"1000" nullable:"false" doc:"One per start date; the latest that is not after the business day applies. When written, start dates that are not listed stay as they are"`
+	Rates    []goods.Rate      `json:"rates,omitempty" maxItems:"1000" nullable:"false" doc:"One per start date; the latest that is not after the business day applies. When written, start dates that are not listed stay as they are"`
 	Archived *bool             `json:"archived,omitempty" doc:"No longer offered"`
 
-	Updated      string     `json:"updated,omitempty" readOnly:"true" doc:"When it was archived or brought back, RFC 3339; left out if never"`
-	UpdateNeeded bool       `json:"update_needed,omitempty" readOnly:"true" doc:"A newer program wrote a part that this till cannot read"`
-	Conflicts    []conflict `json:"conflicts,omitempty" readOnly:"true" nullable:"false" doc:"Members that two tills changed at the same time"`
-}
-
-// rate is the rate of a tax from a business day on.
-type rate struct {
-	From      string `json:"from" format:"date" doc:"First business day, YYYY-MM-DD" example:"2020-01-01"`
-	Rate      int64  `json:"rate" required:"false" minimum:"0" maximum:"10000" doc:"Basis points: 1900 is 19 %" example:"1900"`
-	Key       int64  `json:"key" required:"false" minimum:"0" maximum:"999999" doc:"Number of the rate in fiscal exports (UST_SCHLUESSEL of DSFinV-K), 0 if not known" example:"1"`
-	Set       string `json:"set,omitempty" maxLength:"40" doc:"Austria: the set its amounts are reported in" example:"Normal"`
-	Withdrawn bool   `json:"withdrawn,omitempty" doc:"When written: this start date was a mistake and does not count any more. Withdrawn rates are not shown"`
-}
-
-func showRate(from string, r catalog.Rate) rate {
-	return rate{From: from, Rate: r.BasisPoints, Key: r.FiscalKey, Set: r.Set, Withdrawn: r.Withdrawn}
+	Updated      string           `json:"updated,omitempty" readOnly:"true" doc:"When it was archived or brought back, RFC 3339; left out if never"`
+	UpdateNeeded bool             `json:"update_needed,omitempty" readOnly:"true" doc:"A newer program wrote a part that this till cannot read"`
+	Conflicts    []goods.Conflict `json:"conflicts,omitempty" readOnly:"true" nullable:"false" doc:"Members that two tills changed at the same time"`
 }
 
 func showTax(id crdt.ObjectID, t catalog.Tax, err error) tax {
 	out := tax{
-		ID: id.String(), Names: t.Names.Name, Rates: []rate{}, Archived: &t.Life.Archived, Updated: instantMS(t.Life.SinceMS),
-		UpdateNeeded: err != nil, Conflicts: showConflicts(t.Conflicts),
+		ID: id.String(), Names: t.Names.Name, Rates: []goods.Rate{}, Archived: &t.Life.Archived, Updated: instantMS(t.Life.SinceMS),
+		UpdateNeeded: err != nil, Conflicts: goods.ShowConflicts(t.Conflicts),
 	}
 	for _, r := range t.Rates {
 		if r.Err == nil && !r.Withdrawn {
-			out.Rates = append(out.Rates, showRate(r.From, r.Rate))
+			out.Rates = append(out.Rates, goods.ShowRate(r.From, r.Rate))
 		}
 	}
 	return out
@@ -95,7 +82,7 @@ func (s *server) putTax(ctx context.Context, in *withID[tax]) (tax, error) {
 		return tax{}, err
 	}
 	b := &in.Body
-	e := catalog.TaxEdit{Names: editNames(b.Names, nil, was.Names), Life: editLife(b.Archived, was.Life, time.Now().UnixMilli())}
+	e := catalog.TaxEdit{Names: goods.EditNames(b.Names, nil, was.Names), Life: goods.EditLife(b.Archived, was.Life, s.till.Now().UnixMilli())}
 	var written []string
 	if e.Names != nil {
 		written = append(written, catalog.RegisterNames)
@@ -111,7 +98,7 @@ func (s *server) putTax(ctx context.Context, in *withID[tax]) (tax, error) {
 		e.Rates[r.From] = catalog.Rate{BasisPoints: r.Rate, FiscalKey: r.Key, Set: r.Set, Withdrawn: r.Withdrawn}
 		written = append(written, catalog.RegisterRate+r.From)
 	}
-	e.Resolve = decided(was.Conflicts, written...)
+	e.Resolve = goods.Decided(was.Conflicts, written...)
 	if err := s.till.EditTax(ctx, id, e); err != nil {
 		return tax{}, err
 	}
@@ -128,7 +115,7 @@ func (s *server) archiveTax(ctx context.Context, in *oneIn) error {
 	if err != nil && !errors.Is(err, crdt.ErrUpdateNeeded) {
 		return err
 	}
-	if life := editLife(ref(true), t.Life, time.Now().UnixMilli()); life != nil {
+	if life := goods.EditLife(ref(true), t.Life, s.till.Now().UnixMilli()); life != nil {
 		return s.till.EditTax(ctx, id, catalog.TaxEdit{Life: life})
 	}
 	return nil

@@ -99,6 +99,8 @@ func had[T any](p *T, otherwise T) T {
 	return otherwise
 }
 
+func ref[T any](v T) *T { return &v }
+
 func orEmpty[T any](list []T) []T {
 	if list == nil {
 		return []T{}
@@ -127,6 +129,9 @@ func (n *names) name(id crdt.TillID) string {
 		n.of, n.at = make(map[crdt.TillID]string), time.Now()
 		for _, t := range n.till.Mesh().Tills {
 			n.of[t.Till] = t.Name
+		}
+		for _, c := range n.till.Clouds() {
+			n.of[c.ID] = c.Name
 		}
 	}
 	return cmp.Or(n.of[id], id.Short())

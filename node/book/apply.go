@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/tillmesh/tillmesh/crdt"
+	"github.com/tillmesh/tillmesh/crdt/handover"
 	"github.com/tillmesh/tillmesh/crdt/receipt"
 	"github.com/tillmesh/tillmesh/replication"
 )
@@ -23,6 +24,7 @@ const (
 	Voided     = "void"
 	Discounted = "discount"
 	Paid       = "payment"
+	Ordered    = "order" // a signing device confirmed lines
 	Claimed    = "claim"
 	ClosedBy   = "closed"
 )
@@ -71,7 +73,7 @@ func (b *Book) Load(objects []Stored) {
 			l := b.line(s.ID)
 			l.doc = d
 			b.placeLine(l)
-		case receipt.TypeVoid, receipt.TypeDiscount, receipt.TypePayment:
+		case receipt.TypeVoid, receipt.TypeDiscount, receipt.TypePayment, receipt.TypeOrder:
 			x := b.leaf(s.Type, s.ID)
 			x.doc = d
 			b.placeLeaf(x)
@@ -119,7 +121,7 @@ func (b *Book) piece(out []Change, from crdt.Origin, i int, p *crdt.Piece, dead 
 			out = b.tabPiece(out, from, i, p)
 		case receipt.TypeLine:
 			out = b.linePiece(out, from, i, p)
-		case receipt.TypeVoid, receipt.TypeDiscount, receipt.TypePayment:
+		case receipt.TypeVoid, receipt.TypeDiscount, receipt.TypePayment, receipt.TypeOrder:
 			out = b.leafPiece(out, from, i, p)
 		}
 	}
@@ -235,13 +237,19 @@ func (b *Book) leafPiece(out []Change, from crdt.Origin, i int, p *crdt.Piece) [
 	if x.typ != p.Type || !b.take(&x.doc, from, i, p) { // one ID for two types is nobody's document
 		return out
 	}
+	was := x.tab
 	b.placeLeaf(x)
+	if was != nil && was != x.tab {
+		out = append(out, Change{Kind: KindTab, Tab: b.touch(was), What: Moved})
+	}
 	ch := Change{Kind: KindTab, What: Voided}
 	switch x.typ {
 	case receipt.TypeDiscount:
 		ch.What = Discounted
 	case receipt.TypePayment:
 		ch.What = Paid
+	case receipt.TypeOrder:
+		ch.What = Ordered
 	}
 	if x.line != nil {
 		ch.Line, ch.Tab = x.line.id, b.touch(x.line.tab)
@@ -280,9 +288,16 @@ func targetOf(x *leaf) (target crdt.ObjectID, onTab bool, err error) {
 	if !x.hasItem() {
 		return target, false, nil
 	}
-	if x.typ == receipt.TypePayment {
+	switch x.typ {
+	case receipt.TypePayment:
 		p, err := receipt.ParsePayment(x.raw)
+		if to, moved := handover.PaymentTab(x.obj); moved {
+			p.Tab = to
+		}
 		return p.Tab, true, err
+	case receipt.TypeOrder:
+		o, err := receipt.ParseOrder(x.raw)
+		return o.Tab, true, err
 	}
 	v, err := receipt.ParseVoid(x.raw)
 	return v.Line, false, err

@@ -18,6 +18,7 @@ const (
 	CaseLateVoid     CaseKind = "late-void"     // a void of a line that was settled
 	CaseLateDiscount CaseKind = "late-discount" // a discount on a line or tab that was settled
 	CaseOrphan       CaseKind = "orphan"        // a captured payment that is on no receipt, for a tab that was closed
+	CaseUnknown      CaseKind = "unknown"       // a payment at a card terminal of which nobody knows whether it came through
 	CaseUnreadable   CaseKind = "unreadable"    // a void, discount or payment of a newer program; which tab it is of is not known
 )
 
@@ -25,13 +26,18 @@ const (
 // they are the same on every till that holds the same.
 type Case struct {
 	Kind    CaseKind
-	Tab     crdt.ObjectID   // of a continuation, an orphan or a discount on a tab; else zero
+	Tab     crdt.ObjectID   // of a continuation, an orphan, an unknown payment or a discount on a tab; else zero
 	Objects []crdt.ObjectID // the lines, or the void, discount or payment
 	Target  crdt.ObjectID   // the line of a late void or discount; else zero
 	// Receipts are those it is about, of several the primary first. None: they are not remembered here; ask the store
 	// whether Target or Tab was closed. If it was not, what the case is about came before it, and is no case.
 	Receipts []crdt.ObjectID
 	Numbers  []string // of Receipts, as printed; empty where it is not remembered
+}
+
+// GivesBack reports whether the case is about a payment that gives money of a receipt back. It is on no tab.
+func (c Case) GivesBack() bool {
+	return (c.Kind == CaseOrphan || c.Kind == CaseUnknown) && len(c.Receipts) == 1 && c.Receipts[0] == c.Tab
 }
 
 // Cases lists what people have to look at, in a stable order.
@@ -103,10 +109,16 @@ func (b *Book) byTab(c Case) Case {
 // late returns the case that a void, discount or payment is, if it is one.
 func (b *Book) late(x *leaf) (Case, bool) {
 	c := Case{Objects: []crdt.ObjectID{x.id}}
+	if x.typ == receipt.TypeOrder {
+		return c, false // what a device confirmed changes no money; it leaves with its tab
+	}
 	switch {
 	case x.err != nil:
 		c.Kind = CaseUnreadable
 		return c, true
+	case x.unknown():
+		c.Kind, c.Tab = CaseUnknown, x.tab.id
+		return b.byPayment(c, x), true
 	case x.line != nil && x.line.obj == nil:
 		c.Kind, c.Target = CaseLateVoid, x.line.id
 		if x.typ == receipt.TypeDiscount {
@@ -119,10 +131,35 @@ func (b *Book) late(x *leaf) (Case, bool) {
 			c.Kind = CaseOrphan
 		}
 		c = b.byTab(c)
+		if x.typ == receipt.TypePayment {
+			if b.reversed(x) {
+				return Case{}, false
+			}
+			c = b.byPayment(c, x)
+		}
 	default:
 		return Case{}, false
 	}
 	return c, counts(x)
+}
+
+// byPayment fills in the receipt that a payment gives money back for, if it does.
+func (b *Book) byPayment(c Case, x *leaf) Case {
+	p, ok := x.payment()
+	if !ok || p.Payment.Receipt.IsZero() {
+		return b.byTab(c)
+	}
+	c.Receipts, c.Numbers = []crdt.ObjectID{p.Payment.Receipt}, []string{""}
+	if s := b.past.receipts[p.Payment.Receipt]; s != nil {
+		c.Numbers[0] = s.number
+	}
+	return c
+}
+
+// unknown reports whether a leaf is a payment of which nobody knows what became of it.
+func (x *leaf) unknown() bool {
+	p, ok := x.payment()
+	return ok && x.tab != nil && p.Unknown()
 }
 
 // counts reports whether a leaf changes any money: a discount that was removed does not, nor does a payment that was
@@ -133,12 +170,8 @@ func counts(x *leaf) bool {
 		d, err := receipt.ParseDiscount(x.obj.Value(receipt.RegisterValue))
 		return err == nil && !d.Removed()
 	case receipt.TypePayment:
-		raw := x.obj.Value(receipt.RegisterProgress)
-		if raw == nil {
-			return true
-		}
-		p, err := receipt.ParseProgress(raw)
-		return err == nil && p.State == receipt.PaymentCaptured
+		p, err := receipt.ShownProgress(x.obj)
+		return err == nil && (p.State == "" || p.State == receipt.PaymentCaptured)
 	}
 	return true
 }

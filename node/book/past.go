@@ -36,7 +36,10 @@ type settled struct {
 	from   crdt.Origin
 	number string
 	day    string
-	lines  []crdt.ObjectID
+	count  int             // of its lines
+	lines  []crdt.ObjectID // that are remembered
+	kept   bool            // for good: some of its lines are on another receipt, too
+	thin   bool            // only those are remembered
 }
 
 func newPast() past {
@@ -90,26 +93,72 @@ func (p *past) add(item *crdt.Piece, from crdt.Origin) string {
 			s.lines = append(s.lines, o.IDs...)
 		}
 	}
-	if p.receipts[s.id] != nil || s.day < p.oldest || !p.room(s) {
+	s.count = len(s.lines)
+	known := p.receipts[s.id]
+	if known != nil && !known.thin || s.day < p.oldest || !p.room(s) {
 		return s.number
+	}
+	if known != nil {
+		known.lines, known.thin = s.lines, false
+		s = known
 	}
 	p.receipts[s.id] = s
 	p.days[s.day] = append(p.days[s.day], s)
 	for _, l := range s.lines {
-		first := p.lines[l]
-		switch {
-		case first == nil:
-			p.lines[l] = s
-		case first != s:
-			if p.twice[l] == nil {
-				p.twice[l] = []*settled{first}
-			}
-			if !slices.Contains(p.twice[l], s) {
-				p.twice[l] = append(p.twice[l], s)
-			}
-		}
+		p.settled(l, s)
 	}
 	return s.number
+}
+
+// settled notes that a receipt has a line.
+func (p *past) settled(l crdt.ObjectID, s *settled) {
+	first := p.lines[l]
+	switch {
+	case first == nil:
+		p.lines[l] = s
+	case first != s:
+		if p.twice[l] == nil {
+			p.twice[l] = []*settled{first}
+		}
+		if !slices.Contains(p.twice[l], s) {
+			p.twice[l] = append(p.twice[l], s)
+		}
+	}
+}
+
+// SettledTwice remembers for good that receipts have the same lines, whatever their business day.
+func (b *Book) SettledTwice(lines []crdt.ObjectID, receipts ...Stored) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, r := range receipts {
+		if r.Item != nil && r.Object != nil && len(r.Object.Items) > 0 {
+			b.past.keep(r.Item, r.Object.Items[0].Origin, lines)
+		}
+	}
+}
+
+// keep remembers a receipt for good, because of some of its lines.
+func (p *past) keep(item *crdt.Piece, from crdt.Origin, lines []crdt.ObjectID) {
+	s := p.receipts[item.Object]
+	if s == nil {
+		s = &settled{id: item.Object, from: from, thin: true}
+		if r, err := receipt.ParseReceipt(item.Raw); err == nil {
+			s.number, s.day = r.NumberText(), r.BusinessDay
+		}
+		for _, o := range item.Objects {
+			if o.Type == receipt.TypeLine {
+				s.count += len(o.IDs)
+			}
+		}
+		p.receipts[s.id] = s
+	}
+	s.kept = true
+	for _, l := range lines {
+		if s.thin && !slices.Contains(s.lines, l) {
+			s.lines = append(s.lines, l)
+		}
+		p.settled(l, s)
+	}
 }
 
 // room forgets old days for a new receipt and reports whether it fits.
@@ -129,6 +178,10 @@ func (p *past) room(s *settled) bool {
 
 func (p *past) forget(day string) {
 	for _, s := range p.days[day] {
+		if s.kept {
+			p.thin(s)
+			continue
+		}
 		delete(p.receipts, s.id)
 		for _, l := range s.lines {
 			others := slices.DeleteFunc(p.twice[l], func(o *settled) bool { return o == s })
@@ -146,6 +199,18 @@ func (p *past) forget(day string) {
 		}
 	}
 	delete(p.days, day)
+}
+
+// thin forgets the lines of a receipt that are on no other one.
+func (p *past) thin(s *settled) {
+	s.thin = true
+	s.lines = slices.DeleteFunc(slices.Clone(s.lines), func(l crdt.ObjectID) bool {
+		if p.twice[l] != nil {
+			return false
+		}
+		delete(p.lines, l)
+		return true
+	})
 }
 
 func (p *past) close(tab, by crdt.ObjectID) {
@@ -187,5 +252,5 @@ func primaryFirst(a, b *settled) int {
 	case y.Trusted && !x.Trusted:
 		trusted = 1
 	}
-	return cmp.Or(-cmp.Compare(len(a.lines), len(b.lines)), trusted, cmp.Compare(x.MS, y.MS), a.from.Dot.Compare(b.from.Dot))
+	return cmp.Or(-cmp.Compare(a.count, b.count), trusted, cmp.Compare(x.MS, y.MS), a.from.Dot.Compare(b.from.Dot))
 }

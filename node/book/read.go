@@ -57,6 +57,16 @@ func (b *Book) Tab(id crdt.ObjectID) (receipt.TabView, State, bool) {
 	return receipt.View(p), state, true
 }
 
+// End returns the tab that a tab is shown as: itself, or the one at the end of the merges.
+func (b *Book) End(id crdt.ObjectID) crdt.ObjectID {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if t := b.tabs[id]; t != nil {
+		return b.end(t).id
+	}
+	return id
+}
+
 // Line returns the tab that a live line is on now, and whether there is such a line.
 func (b *Book) Line(id crdt.ObjectID) (tab crdt.ObjectID, ok bool) {
 	b.mu.Lock()
@@ -82,6 +92,31 @@ func (b *Book) LineCount(id crdt.ObjectID) (int, bool) {
 		n += len(m.lines)
 	}
 	return n, n > 0 || e.obj != nil
+}
+
+// Training reports whether a tab is for practice. Of one that was closed before, only its lines know.
+func (b *Book) Training(id crdt.ObjectID) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	t := b.tabs[id]
+	if t == nil {
+		return false
+	}
+	e := b.end(t)
+	if e.obj != nil {
+		if raw := e.obj.Value(receipt.RegisterHead); raw != nil {
+			head, err := receipt.ParseHead(raw)
+			return err == nil && head.Training
+		}
+	}
+	for _, m := range tree(e) {
+		for _, l := range m.lines {
+			if x, err := receipt.ParseLine(l.raw); err == nil && x.Training {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // Len returns how many tabs there are.
@@ -198,6 +233,8 @@ func addLeaves(p *receipt.Parts, leaves []*leaf) {
 			p.Discounts = append(p.Discounts, x.part())
 		case receipt.TypePayment:
 			p.Payments = append(p.Payments, x.part())
+		case receipt.TypeOrder:
+			p.Orders = append(p.Orders, x.part())
 		}
 	}
 }

@@ -23,7 +23,7 @@ func (b *Book) settle(out []Change, from crdt.Origin, p *crdt.Piece) []Change {
 					b.put(l, nil)
 					b.dropLine(l)
 				}
-			case receipt.TypeVoid, receipt.TypePayment, receipt.TypeDiscount:
+			case receipt.TypeVoid, receipt.TypePayment, receipt.TypeDiscount, receipt.TypeOrder:
 				if x := b.leaves[id]; x != nil && x.typ == o.Type {
 					b.dropLeaf(x)
 				}

@@ -88,6 +88,11 @@ func WithKey(key string) Option {
 func (c *Client) call(ctx context.Context, method, path string, query url.Values, in, out any, options ...Option) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
+	return c.exchange(ctx, method, path, query, in, out, options...)
+}
+
+// exchange is call without a limit of time, for what may take long.
+func (c *Client) exchange(ctx context.Context, method, path string, query url.Values, in, out any, options ...Option) error {
 	var body io.Reader
 	if in != nil {
 		b, err := json.Marshal(in)

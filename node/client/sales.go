@@ -16,6 +16,8 @@ type NewTab struct {
 	// Shared says whether other tills may use the tab; nil means yes.
 	Shared *bool  `json:"shared,omitempty"`
 	User   string `json:"user,omitempty"`
+	// Training tabs are for practice: their receipts count in no sum.
+	Training bool `json:"training,omitempty"`
 }
 
 // Tab is a receipt that is not closed yet, or was.
@@ -33,6 +35,12 @@ type Tab struct {
 	Receipt string `json:"receipt,omitempty"`
 	Lines   []Line `json:"lines"`
 	Totals  Totals `json:"totals"`
+	// Currency is that of the lines, empty if there are none.
+	Currency string `json:"currency"`
+	// Present is who works on it; HolderReachable whether there is a link to the till that holds it.
+	Present         []Present `json:"present"`
+	HolderReachable bool      `json:"holder_reachable"`
+	MergedFrom      []string  `json:"merged_from,omitempty"`
 }
 
 // Person is who did something, at which till. Epoch counts the take-overs of a tab.
@@ -72,13 +80,20 @@ type NewLine struct {
 	Takeaway  bool      `json:"takeaway,omitempty"`
 	User      string    `json:"user,omitempty"`
 	Text      []string  `json:"text,omitempty"`
+	// Case is the business case (GV_TYP of DSFinV-K), empty for a sale; CaseName an own name for a kind of it.
+	Case     string `json:"business_case,omitempty"`
+	CaseName string `json:"business_case_name,omitempty"`
+	// Voucher is the number of the voucher that is sold or redeemed.
+	Voucher string `json:"voucher,omitempty"`
 }
 
 // OpenItem is something sold that is no article.
 type OpenItem struct {
-	Name  string `json:"name"`
-	Tax   string `json:"tax"`
-	Price int64  `json:"price"`
+	Name string `json:"name"`
+	// Tax is its ID; without it TaxKey 5 or the business case says that there is none.
+	Tax    string `json:"tax,omitempty"`
+	TaxKey string `json:"tax_key,omitempty"`
+	Price  int64  `json:"price"`
 }
 
 // Line is a line of a tab; amounts in minor units, the quantity in thousandths.
@@ -94,9 +109,11 @@ type Line struct {
 	Rate      int64  `json:"rate"`
 	Takeaway  bool   `json:"takeaway"`
 	Gross     int64  `json:"gross"`
-	User      string `json:"user"`
-	Till      string `json:"till"`
-	At        Time   `json:"at"`
+	// Voided is how much of the quantity was taken back.
+	Voided int64  `json:"voided,omitempty"`
+	User   string `json:"user"`
+	Till   string `json:"till"`
+	At     Time   `json:"at"`
 }
 
 // Claim is the answer to asking for a tab.
@@ -105,15 +122,26 @@ type Claim struct {
 	Granted bool   `json:"granted"`
 	// Unreachable says that the holder did not answer, so that the tab was taken over.
 	Unreachable bool `json:"unreachable"`
-	// Reason is why the holder keeps it.
-	Reason string `json:"reason,omitempty"`
+	// Reason is why the holder keeps it; Since and Working say who works there since when.
+	Reason  string `json:"reason,omitempty"`
+	Since   Time   `json:"since"`
+	Working string `json:"working,omitempty"`
+	// Warning says what may come of it, if it was granted although a card payment had been begun elsewhere.
+	Warning string `json:"warning,omitempty"`
 }
 
 // Payment is money for a tab. Type is Bar, ECKarte, Kreditkarte or Unbar; Tendered is what was handed over.
 type Payment struct {
+	// ID is chosen by the caller, or that of a payment that went back already; empty: the till draws one.
+	ID string `json:"id,omitempty"`
+	// Terminal has the card terminal of the till asked for it; Again also if an earlier card payment of the tab is unknown.
+	Terminal bool   `json:"terminal,omitempty"`
+	Again    bool   `json:"again,omitempty"`
 	Type     string `json:"type"`
 	Amount   int64  `json:"amount"`
 	Tendered int64  `json:"tendered,omitempty"`
+	// Foreign is what was handed over in another currency, nil if nothing; Tendered is then what it is worth.
+	Foreign *Sum `json:"foreign,omitempty"`
 }
 
 // Close ends a tab.
@@ -132,6 +160,11 @@ type ReceiptEntry struct {
 	ClosedAt Time   `json:"closed_at"`
 	Gross    int64  `json:"gross"`
 	Currency string `json:"currency"`
+	// Revoked is since when the till that closed it is revoked, zero if it is not.
+	Revoked Time   `json:"revoked"`
+	Copies  Copies `json:"copies"`
+	// Waiting: it was closed at the asked till and is on too few tills to be printed.
+	Waiting bool `json:"waiting"`
 }
 
 // Receipt is one receipt with its document.
@@ -147,12 +180,16 @@ type Receipt struct {
 	Key       string `json:"key"`
 	Verified  bool   `json:"verified"`
 	Copies    Copies `json:"copies"`
-}
-
-// Copies says where a receipt is saved.
-type Copies struct {
-	Here  bool     `json:"here"`
-	Tills []string `json:"tills"`
+	// Release says whether it may be printed; nil for a receipt of another till that nobody let go.
+	Release *Release `json:"release,omitempty"`
+	// Revoked is since when the till that closed it is revoked, zero if it is not.
+	Revoked Time `json:"revoked"`
+	// Refunds are the receipts that took back lines of it.
+	Refunds []RefundedBy `json:"refunds,omitempty"`
+	// PayingBack is what the card terminal is asked for before the receipt is taken back; nil if nothing is waited for.
+	PayingBack *CardPayment `json:"paying_back,omitempty"`
+	// Signing is what it has to show of the signing device; nil if there is nothing.
+	Signing *ReceiptSigning `json:"signing,omitempty"`
 }
 
 // OpenTab opens a tab.

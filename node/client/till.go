@@ -24,7 +24,34 @@ type Status struct {
 	StateHash string  `json:"state_hash"`
 	Scopes    []Scope `json:"scopes"`
 	Disk      Disk    `json:"disk"`
-	OpenTabs  int     `json:"open_tabs"`
+	// Halted is nil while the till can sell. Else little more than Shop.ID, Till and Disk is set.
+	Halted   *Halted `json:"halted"`
+	Doctor   Doctor  `json:"doctor"`
+	OpenTabs int     `json:"open_tabs"`
+	// Risk is what would be lost if this till vanished now; nil if it does not say.
+	Risk *Risk `json:"risk,omitempty"`
+	// Terminal is the card terminal; nil if the till has none. Undecided are payments of which nobody knows whether the money was
+	// taken.
+	Terminal *struct {
+		Name      string `json:"name"`
+		Undecided int    `json:"undecided,omitempty"`
+	} `json:"terminal,omitempty"`
+	// OpenPrints are receipts that were to be printed and are not known to be.
+	OpenPrints int `json:"open_prints,omitempty"`
+	// Alarms are those that nobody saw yet.
+	Alarms []Alarm `json:"alarms"`
+	// Again says that what the number series before wrote is being said again.
+	Again bool `json:"again,omitempty"`
+	// Removed is set if this till was removed from the shop: it only shows what it has.
+	Removed *Removal `json:"removed,omitempty"`
+	// ToldRemoved are the tills that say that this one was removed, while it has not heard of it itself.
+	ToldRemoved []ToldRemoved `json:"told_removed,omitempty"`
+	// Asking is how far a till without a shop is on its way into one.
+	Asking *Asking `json:"asking,omitempty"`
+	// Signing is how the signing device is doing; nil if this till has none.
+	Signing *SigningStatus `json:"signing,omitempty"`
+	// Cloud is how the till stands with the cloud; nil if the shop is coupled with none.
+	Cloud *CloudBrief `json:"cloud,omitempty"`
 	// NextNumber is what the next receipt gets, LastNumber what the last one got, empty if there is none.
 	NextNumber string `json:"next_number"`
 	LastNumber string `json:"last_number"`
@@ -55,8 +82,25 @@ type Till struct {
 
 // Clock is how right the till's clock is.
 type Clock struct {
-	Trusted  bool  `json:"trusted"`
+	Trusted bool `json:"trusted"`
+	// OffsetMS is what is added to the clock of the machine to get business time; negative if that clock is ahead.
 	OffsetMS int64 `json:"offset_ms"`
+	// Source is what the offset rests on: "none", "remembered", "tills" or "cloud".
+	Source string `json:"source"`
+	Now    Time   `json:"now"`
+	Warn   bool   `json:"warn"`
+	// Text says what is wrong in one sentence, Hint what to do; empty if nothing is.
+	Text string `json:"text"`
+	Hint string `json:"hint"`
+	// Wrong are other tills whose clocks are wrong.
+	Wrong []WrongClock `json:"wrong"`
+}
+
+// WrongClock is the clock of another till; AheadMS is negative if it is behind.
+type WrongClock struct {
+	Till    string `json:"till"`
+	Name    string `json:"name"`
+	AheadMS int64  `json:"ahead_ms"`
 }
 
 // StoreState is the store in figures. Receipts counts those that this till closed since its start. Doubt is why its lineage is in doubt, empty if it is not.
@@ -87,6 +131,29 @@ type Scope struct {
 // Disk is the file system of the data directory.
 type Disk struct {
 	FreeBytes int64 `json:"free_bytes"`
+	// RoomBytes is what the limits are held against.
+	RoomBytes int64 `json:"room_bytes"`
+	// Level is "fine", "low", "no-new-tabs", "closed", "full", "read-only" or "failing".
+	Level string `json:"level"`
+	// Text says how it is in one sentence, Hint what to do; empty if all is well.
+	Text string `json:"text"`
+	Hint string `json:"hint"`
+}
+
+// Halted is why a till does not sell. Code is "disk-full", "disk-read-only", "disk-failing" or "doubt".
+type Halted struct {
+	Code  string `json:"code"`
+	Text  string `json:"text"`
+	Hint  string `json:"hint"`
+	Since Time   `json:"since"`
+}
+
+// Doctor is in short what is wrong with a till and its network: how many causes somebody should do something about, and
+// the worst one.
+type Doctor struct {
+	Wrong int    `json:"wrong"`
+	Code  string `json:"code"`
+	Title string `json:"title"`
 }
 
 // Mesh is the roster of the shop and how its tills are reached.
@@ -146,6 +213,8 @@ type Settings struct {
 	Currency         string    `json:"currency,omitempty"`
 	TimeZone         string    `json:"time_zone,omitempty"`
 	DayCutoffMinutes *int      `json:"day_cutoff_minutes,omitempty"`
+	// Print is the rule for printing receipts.
+	Print *PrintRule `json:"print,omitempty"`
 }
 
 // Business is who sells, as receipts must say it. Country is DE or AT.

@@ -9,9 +9,6 @@ import (
 	"github.com/tillmesh/tillmesh/node/client"
 )
 
-// receiptsOfPlay is how many receipts the play makes: the shared tab and one on each side of the cut.
-const receiptsOfPlay = 3
-
 // agree checks that all tills hold the same state and the same receipts, numbered without a gap.
 func (s *shop) agree(ctx context.Context) (string, error) {
 	if err := s.awaitEqual(ctx); err != nil {
@@ -25,15 +22,15 @@ func (s *shop) agree(ctx context.Context) (string, error) {
 		}
 		all = append(all, hashes)
 	}
-	if len(all[0]) != receiptsOfPlay {
-		return "", s.tills[0].at(fmt.Errorf("it holds %d receipts, not %d", len(all[0]), receiptsOfPlay))
+	if len(all[0]) != len(s.sold) {
+		return "", s.tills[0].at(fmt.Errorf("it holds %d receipts, not %d", len(all[0]), len(s.sold)))
 	}
 	for i, hashes := range all {
 		if !maps.Equal(hashes, all[0]) {
 			return "", s.tills[i].at(fmt.Errorf("its receipts differ from those of %s: %v, not %v", s.tills[0].name, hashes, all[0]))
 		}
 	}
-	return fmt.Sprintf("all tills hold the same %d receipts with the same hashes; no till's numbers have a gap", receiptsOfPlay), nil
+	return fmt.Sprintf("all tills hold the same %d receipts with the same hashes; no till's numbers have a gap", len(s.sold)), nil
 }
 
 // receipts returns the hashes of all receipts of a till by number and checks their signatures and numbers.

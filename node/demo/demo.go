@@ -20,6 +20,8 @@ const (
 type Options struct {
 	// Program is the path of the program till, which is started for every till.
 	Program string
+	// Cloud is the path of the program cloud. If it is not there, the play says so and goes on without it; empty: it shows no cloud.
+	Cloud string
 	// Tills is their number, from FewestTills to MostTills.
 	Tills int
 	// Once ends the demo after the play; otherwise the shop stays up until the context is done.
@@ -70,7 +72,12 @@ func Run(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, remove()) }()
-	s, err := newShop(dir, o.Tills, o.Program, &reporter{out: o.Out, json: o.JSON})
+	r := &reporter{out: o.Out, json: o.JSON}
+	if why := noCloud(o.Cloud); why != "" {
+		r.print(line{Kind: "note", Text: why, OK: true})
+		o.Cloud = ""
+	}
+	s, err := newShop(dir, o, r)
 	if err != nil {
 		return err
 	}
@@ -90,6 +97,9 @@ func Run(ctx context.Context, o Options) (err error) {
 	}
 	tasks.Go(func() { s.launcher.run(life) })
 	failing(func() error { return s.relays.run(life) })
+	if s.cloud != nil {
+		failing(func() error { return s.cloud.internet.run(life) })
+	}
 
 	err = s.show(playing, o.Once, func(t *till) { failing(func() error { return t.watch(playing) }) })
 	fail(nil)
@@ -113,14 +123,14 @@ func (s *shop) show(ctx context.Context, once bool, watch func(*till)) error {
 	if once {
 		return nil
 	}
-	s.report.print(line{Kind: "up", OK: true, Tills: s.places(),
+	s.report.print(line{Kind: "up", OK: true, Tills: s.places(), Cloud: s.cloud.place(),
 		Text: "every step held; the shop stays up until you press Ctrl-C:"})
 	return s.stayUp(ctx)
 }
 
-// stayUp waits until ctx is done, which is no error, or a till ends by itself.
+// stayUp waits until ctx is done, which is no error, or a till or the cloud ends by itself.
 func (s *shop) stayUp(ctx context.Context) error {
-	ended := make(chan *till, len(s.tills))
+	ended := make(chan error, len(s.tills)+1)
 	var waits sync.WaitGroup
 	defer waits.Wait()
 	ctx, cancel := context.WithCancel(ctx)
@@ -129,7 +139,16 @@ func (s *shop) stayUp(ctx context.Context) error {
 		waits.Go(func() {
 			select {
 			case <-t.proc.done:
-				ended <- t
+				ended <- t.at(fmt.Errorf("it ended by itself: %w", errors.Join(errEnded, t.proc.err)))
+			case <-ctx.Done():
+			}
+		})
+	}
+	if s.cloud != nil {
+		waits.Go(func() {
+			select {
+			case <-s.cloud.proc.done:
+				ended <- s.cloud.ended()
 			case <-ctx.Done():
 			}
 		})
@@ -140,8 +159,8 @@ func (s *shop) stayUp(ctx context.Context) error {
 			return cause
 		}
 		return nil
-	case t := <-ended:
-		return s.explain(ctx, 0, "stay up", t.at(fmt.Errorf("it ended by itself: %w", errors.Join(errEnded, t.proc.err))))
+	case err := <-ended:
+		return s.explain(ctx, 0, "stay up", err)
 	}
 }
 
@@ -159,22 +178,37 @@ func (s *shop) explain(ctx context.Context, step int, name string, err error) er
 	if step == 0 {
 		l.Kind = "setup"
 	}
+	for name, log := range s.logs(err) {
+		lines, tailErr := tailOf(log)
+		switch {
+		case errors.Is(tailErr, os.ErrNotExist): // it was never started
+		case tailErr != nil:
+			l.Logs[name] = []string{"the log cannot be read: " + tailErr.Error()}
+		default:
+			l.Logs[name] = lines
+		}
+	}
+	s.report.print(l)
+	return &StepError{Step: step, Name: name, Err: err}
+}
+
+// logs are the files that matter for an error, by who wrote them: of one till, or of all; and of the cloud, whoever waited for it.
+func (s *shop) logs(err error) map[string]string {
+	out := make(map[string]string)
+	if s.cloud != nil {
+		out["the cloud"] = s.cloud.log
+	}
+	if _, ok := errors.AsType[*cloudError](err); ok {
+		return out
+	}
 	matter := s.tills
 	if e, ok := errors.AsType[*tillError](err); ok {
 		matter = []*till{e.till}
 	}
 	for _, t := range matter {
-		lines, tailErr := t.tail()
-		switch {
-		case errors.Is(tailErr, os.ErrNotExist): // it was never started
-		case tailErr != nil:
-			l.Logs[t.name] = []string{"the log cannot be read: " + tailErr.Error()}
-		default:
-			l.Logs[t.name] = lines
-		}
+		out[t.name] = t.log
 	}
-	s.report.print(l)
-	return &StepError{Step: step, Name: name, Err: err}
+	return out
 }
 
 // makeDir makes the directory of the demo and says how to clean up.

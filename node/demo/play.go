@@ -41,7 +41,10 @@ func (s *shop) play(ctx context.Context) error {
 		{"another till finishes the tab", func(ctx context.Context) (string, error) { return s.finishTab(ctx, tab) }},
 		{"the till comes back", func(ctx context.Context) (string, error) { return s.comeBack(ctx, tab) }},
 		{"a till is cut off", s.cutOff},
-		{"all tills agree", s.agree},
+	}
+	steps = append(append(steps, s.cloudSteps()...), step{"all tills agree", s.agree})
+	if s.cloud != nil {
+		steps = append(steps, step{"an export is verified", s.export})
 	}
 	for i, st := range steps {
 		began := time.Now()
@@ -143,6 +146,7 @@ func (s *shop) finishTab(ctx context.Context, tab string) (string, error) {
 	if !strings.HasPrefix(r.Number, last.prefix+"-") {
 		return "", last.at(fmt.Errorf("the receipt has the number %s, which is none of %s", r.Number, last.prefix))
 	}
+	s.sold = append(s.sold, r.Number)
 	err = each(s.tills[1:], func(t *till) error { return t.awaitClosed(ctx, tab, r.Hash, r.Number) })
 	return fmt.Sprintf("%s finishes %s: %s paid, receipt %s, on every till that runs", last.name, table, euros(paid), r.Number), err
 }
@@ -227,6 +231,7 @@ func (s *shop) cutOff(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	s.sold = append(s.sold, sold...)
 	s.relays.heal(last.index)
 	healed := time.Now()
 	err = s.awaitEqual(ctx)

@@ -8,14 +8,15 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
 )
 
 const (
-	// stopTime is how long a till may take to stop before it is killed.
-	stopTime = 5 * time.Second
+	// stopTime is how long one may take to stop before it is killed.
+	stopTime = 10 * time.Second
 	// commandTime bounds a command that ends by itself.
 	commandTime = 20 * time.Second
 )
@@ -23,7 +24,10 @@ const (
 // launcher starts processes from one thread that lives as long as the launcher: Linux kills the children when the
 // thread that started them ends, not the process.
 type launcher struct {
+	name    string // of the program, in errors
 	program string
+	state   string // where tills keep what they know of their machine; empty: where real ones do
+	without string // beginning of the environment's names that are kept from it; empty: nothing is
 	starts  chan start
 }
 
@@ -58,11 +62,24 @@ func (l *launcher) start(ctx context.Context, cmd *exec.Cmd) error {
 	}
 }
 
+// environment is that of every process.
+func (l *launcher) environment() []string {
+	env := os.Environ()
+	if l.without != "" {
+		env = slices.DeleteFunc(env, func(v string) bool { return strings.HasPrefix(v, l.without) })
+	}
+	if l.state != "" {
+		env = append(env, "TILLMESH_STATE="+l.state)
+	}
+	return env
+}
+
 // command runs the program with these arguments to its end and returns what it printed.
 func (l *launcher) command(ctx context.Context, args ...string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, commandTime)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, l.program, args...)
+	cmd.Env = l.environment()
 	var out, problem bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &problem
 	cmd.WaitDelay = time.Second
@@ -71,12 +88,12 @@ func (l *launcher) command(ctx context.Context, args ...string) ([]byte, error) 
 		err = cmd.Wait()
 	}
 	if err != nil {
-		return nil, fmt.Errorf("till %s: %w: %s", args[0], err, strings.TrimSpace(problem.String()))
+		return nil, fmt.Errorf("%s %s: %w: %s", l.name, args[0], err, strings.TrimSpace(problem.String()))
 	}
 	return out.Bytes(), nil
 }
 
-// process is a till that runs.
+// process is a till or the cloud while it runs.
 type process struct {
 	cmd  *exec.Cmd
 	done chan struct{} // closed when it has ended
@@ -87,15 +104,16 @@ type process struct {
 func (l *launcher) spawn(ctx context.Context, log string, args ...string) (*process, error) {
 	f, err := os.OpenFile(log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
-		return nil, fmt.Errorf("log of a till: %w", err)
+		return nil, fmt.Errorf("log of a process: %w", err)
 	}
 	p := &process{cmd: exec.Command(l.program, args...), done: make(chan struct{})}
 	p.cmd.Stdout, p.cmd.Stderr = f, f
+	p.cmd.Env = l.environment()
 	if err := l.start(ctx, p.cmd); err != nil {
-		return nil, errors.Join(fmt.Errorf("till %s: %w", args[0], err), f.Close())
+		return nil, errors.Join(fmt.Errorf("%s %s: %w", l.name, args[0], err), f.Close())
 	}
 	if err := f.Close(); err != nil { // the process has its own
-		return nil, errors.Join(fmt.Errorf("log of a till: %w", err), p.cmd.Process.Kill(), p.cmd.Wait())
+		return nil, errors.Join(fmt.Errorf("log of a process: %w", err), p.cmd.Process.Kill(), p.cmd.Wait())
 	}
 	go func() { // ends with the process, and whoever stops it waits for done
 		p.err = p.cmd.Wait()

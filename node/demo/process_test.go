@@ -18,7 +18,7 @@ func shell(t *testing.T) *launcher {
 	if err != nil {
 		t.Skip("no shell here")
 	}
-	l := &launcher{program: program, starts: make(chan start)}
+	l := &launcher{name: "sh", program: program, starts: make(chan start)}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	var running sync.WaitGroup
 	running.Go(func() { l.run(ctx) })

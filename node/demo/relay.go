@@ -98,7 +98,7 @@ func (r *relays) run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	for _, l := range r.listeners {
-		tasks.Go(func() { r.accept(ctx, l, &tasks) })
+		tasks.Go(func() { accept(ctx, l.TCPListener, &tasks, func(conn *net.TCPConn) { r.carry(ctx, conn, l) }) })
 	}
 	for i := range r.packets {
 		tasks.Go(func() { r.forward(ctx, i) })
@@ -155,8 +155,8 @@ func (r *relays) sender(a netip.Addr) int {
 	return -1
 }
 
-// accept carries every connection in a goroutine of its own.
-func (r *relays) accept(ctx context.Context, l relayListener, tasks *sync.WaitGroup) {
+// accept carries every connection in a goroutine of its own, until ctx is done.
+func accept(ctx context.Context, l *net.TCPListener, tasks *sync.WaitGroup, carry func(conn *net.TCPConn)) {
 	for {
 		conn, err := l.AcceptTCP()
 		if ctx.Err() != nil {
@@ -173,7 +173,7 @@ func (r *relays) accept(ctx context.Context, l relayListener, tasks *sync.WaitGr
 			}
 			continue
 		}
-		tasks.Go(func() { r.carry(ctx, conn, l) })
+		tasks.Go(func() { carry(conn) })
 	}
 }
 

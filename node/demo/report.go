@@ -15,7 +15,7 @@ const textWidth = 112
 
 // line is one thing the demo tells, as JSON.
 type line struct {
-	// Kind is setup, step, up or stopped.
+	// Kind is note, setup, step or up.
 	Kind string `json:"kind"`
 	// Step is the number of the step, from 1; Name is its stable short name.
 	Step int    `json:"step,omitempty"`
@@ -28,6 +28,7 @@ type line struct {
 	// Logs are the last lines of the logs of the tills that matter, by till.
 	Logs  map[string][]string `json:"logs,omitempty"`
 	Tills []place             `json:"tills,omitempty"`
+	Cloud *cloudPlace         `json:"cloud,omitempty"`
 }
 
 // place is where to find a till of the demo.
@@ -36,6 +37,14 @@ type place struct {
 	URL       string `json:"url"`
 	API       string `json:"api"`
 	TokenFile string `json:"token_file"`
+}
+
+// cloudPlace is where to find the cloud of the demo, and who may sign in there.
+type cloudPlace struct {
+	URL      string `json:"url"`
+	Account  string `json:"account"`
+	Password string `json:"password"`
+	Data     string `json:"data"`
 }
 
 // reporter prints what happens; as JSON lines if asked to. A reader that went away ends the demo with its first error.
@@ -77,7 +86,7 @@ func (l line) human() string {
 	var b strings.Builder
 	mark := "  "
 	if l.Kind == "step" {
-		mark = fmt.Sprintf("%d ", l.Step)
+		mark = fmt.Sprintf("%-2d", l.Step)
 	}
 	text := mark + " " + l.Text
 	if l.MS != "" {
@@ -95,6 +104,9 @@ func (l line) human() string {
 	}
 	for _, t := range l.Tills {
 		fmt.Fprintf(&b, "   %s  %s  token in %s\n", t.Name, t.API, t.TokenFile)
+	}
+	if c := l.Cloud; c != nil {
+		fmt.Fprintf(&b, "   the cloud  %s/api  account %s  password %s\n", c.URL, c.Account, c.Password)
 	}
 	return b.String()
 }
@@ -122,6 +134,14 @@ func names(tills []*till) string {
 		return strings.Join(all, "")
 	}
 	return strings.Join(all[:len(all)-1], ", ") + " and " + all[len(all)-1]
+}
+
+// are is a number with its thing and what they do: "1 receipt is", "2 receipts are".
+func are(n int, thing string) string {
+	if n == 1 {
+		return count(n, thing) + " is"
+	}
+	return count(n, thing) + " are"
 }
 
 // count is a number with its thing: "1 till", "2 tills".

@@ -18,18 +18,20 @@ const shopName = "Café Morgenrot"
 // shop is the shop of the demo: its tills and what is between them.
 type shop struct {
 	tills    []*till
+	cloud    *cloud   // nil: none
+	sold     []string // numbers of all receipts of the play
 	relays   *relays
 	launcher *launcher
 	report   *reporter
 }
 
-// newShop prepares so many tills below dir; none is started yet.
-func newShop(dir string, count int, program string, r *reporter) (*shop, error) {
+// newShop prepares the tills below dir, and the cloud if there is one; nothing is started yet.
+func newShop(dir string, o Options, r *reporter) (*shop, error) {
 	var hosts []host
-	for i := range count {
+	for i := range o.Tills {
 		hosts = append(hosts, hostOf(i+1))
 	}
-	web, err := freeHTTP(count)
+	web, err := freeHTTP(o.Tills + 2)
 	if err != nil {
 		return nil, err
 	}
@@ -37,13 +39,19 @@ func newShop(dir string, count int, program string, r *reporter) (*shop, error) 
 	if err != nil {
 		return nil, err
 	}
-	s := &shop{relays: between, launcher: &launcher{program: program, starts: make(chan start)}, report: r}
+	s := &shop{relays: between, launcher: &launcher{name: "till", program: o.Program, state: filepath.Join(dir, "state"), starts: make(chan start)}, report: r}
 	bell := newBell()
 	for i, h := range hosts {
 		base := filepath.Join(dir, fmt.Sprintf("till%d", i+1))
 		s.tills = append(s.tills, &till{
 			index: i, name: fmt.Sprintf("Kasse %d", i+1), host: h, http: web[i], bell: bell, data: base, log: base + ".log",
 		})
+	}
+	if o.Cloud == "" {
+		return s, nil
+	}
+	if s.cloud, err = newCloud(dir, o.Cloud, s.launcher, web[o.Tills:]); err != nil {
+		return nil, errors.Join(err, between.close())
 	}
 	return s, nil
 }
@@ -84,6 +92,11 @@ func (s *shop) setUp(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if s.cloud != nil {
+		if err := s.tell("the cloud starts, with a database of its own", func() error { return s.startCloud(ctx) }); err != nil {
+			return err
+		}
+	}
 	return s.fill(ctx)
 }
 
@@ -107,7 +120,7 @@ func (s *shop) links(t *till) netip.AddrPort { return netip.AddrPortFrom(t.host.
 
 // start starts the process of a till and waits until it answers.
 func (s *shop) start(ctx context.Context, t *till) (err error) {
-	args := []string{"run", "--data", t.data, "--http", t.http.String(), "--no-mdns",
+	args := []string{"run", "--data", t.data, "--http", t.http.String(), "--no-mdns", "--terminal", "simulated:0",
 		"--listen", netip.AddrPortFrom(t.host.own, s.relays.port).String(), "--advertise", s.links(t).String()}
 	for _, other := range s.tills {
 		if other != t {
@@ -227,9 +240,9 @@ func (t *till) linked(ctx context.Context) (n int, err error) {
 	return n, err
 }
 
-// stop ends every process that runs, all at the same time. One that has to be killed or complains is an error.
+// stop ends every till that runs, all at the same time, and then the cloud. One that has to be killed or complains is an error.
 func (s *shop) stop() error {
-	return each(s.tills, func(t *till) error {
+	err := each(s.tills, func(t *till) error {
 		if !t.running() {
 			return nil
 		}
@@ -238,6 +251,7 @@ func (s *shop) stop() error {
 		}
 		return nil
 	})
+	return errors.Join(err, s.cloud.stop())
 }
 
 // places says where the tills are.

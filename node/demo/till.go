@@ -16,7 +16,7 @@ import (
 
 const (
 	// patience is how long a step may wait for one thing to become true.
-	patience = 20 * time.Second
+	patience = time.Minute
 	// glance is the pause between two looks when no event comes; with events there is no pause.
 	glance = 20 * time.Millisecond
 	// tailLines and tailBytes bound what is shown of a log.
@@ -89,6 +89,9 @@ func (t *till) await(ctx context.Context, what string, holds func(context.Contex
 		if ctx.Err() == nil {
 			last = err
 		}
+		if errors.Is(err, errEnded) {
+			return fmt.Errorf("while %s waited until %s: %w", t.name, what, err)
+		}
 		select {
 		case <-rung:
 		case <-pause.C:
@@ -112,8 +115,11 @@ func (t *till) watch(ctx context.Context) error {
 }
 
 // tail returns the last lines of its log.
-func (t *till) tail() (lines []string, err error) {
-	f, err := os.Open(t.log)
+func (t *till) tail() ([]string, error) { return tailOf(t.log) }
+
+// tailOf returns the last lines of a log.
+func tailOf(log string) (lines []string, err error) {
+	f, err := os.Open(log)
 	if err != nil {
 		return nil, err
 	}

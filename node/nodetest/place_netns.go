@@ -4,6 +4,7 @@ package nodetest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -27,38 +28,59 @@ func On(h *netlab.Host) Place {
 	}
 }
 
-// dialerIn returns a dialer for addresses of a network namespace. A socket stays in the namespace that the thread was in
-// when it was made, so the thread enters the namespace only for that.
+// Listen takes connections on a host at a TCP port, in this program.
+func Listen(h *netlab.Host, port uint16) (l net.Listener, err error) {
+	err = within(h.Namespace(), func() (err error) {
+		l, err = net.ListenTCP("tcp", &net.TCPAddr{Port: int(port)})
+		return err
+	})
+	if err != nil && l != nil {
+		err = errors.Join(err, l.Close())
+	}
+	return l, err
+}
+
+// dialerIn returns a dialer for addresses of a network namespace.
 func dialerIn(namespace string) func(ctx context.Context, network, address string) (net.Conn, error) {
 	return func(ctx context.Context, network, address string) (conn net.Conn, err error) {
 		if _, err := netip.ParseAddrPort(address); err != nil {
 			return nil, fmt.Errorf("dial in namespace %s: a name would be looked up outside: %w", namespace, err)
 		}
-		other, err := os.Open(filepath.Join("/run/netns", namespace))
-		if err != nil {
-			return nil, fmt.Errorf("dial in namespace %s: %w", namespace, err)
+		err = within(namespace, func() (err error) {
+			conn, err = new(net.Dialer).DialContext(ctx, network, address)
+			return err
+		})
+		if err != nil && conn != nil {
+			err = errors.Join(err, conn.Close())
 		}
-		defer other.Close() // only a handle
-		runtime.LockOSThread()
-		own, err := os.Open("/proc/thread-self/ns/net")
-		if err != nil {
-			runtime.UnlockOSThread()
-			return nil, fmt.Errorf("dial in namespace %s: %w", namespace, err)
-		}
-		defer own.Close() // only a handle
-		if err := unix.Setns(int(other.Fd()), unix.CLONE_NEWNET); err != nil {
-			runtime.UnlockOSThread()
-			return nil, fmt.Errorf("enter namespace %s: %w", namespace, err)
-		}
-		conn, dialErr := new(net.Dialer).DialContext(ctx, network, address)
-		if err := unix.Setns(int(own.Fd()), unix.CLONE_NEWNET); err != nil {
-			// The thread stays locked, so it ends with this goroutine and nobody else gets it.
-			if conn != nil {
-				conn.Close()
-			}
-			return nil, fmt.Errorf("leave namespace %s: %w", namespace, err)
-		}
-		runtime.UnlockOSThread()
-		return conn, dialErr
+		return conn, err
 	}
+}
+
+// within makes a socket in a network namespace. A socket stays in the namespace that the thread was in when it was made, so
+// the thread enters the namespace only for that.
+func within(namespace string, open func() error) error {
+	other, err := os.Open(filepath.Join("/run/netns", namespace))
+	if err != nil {
+		return fmt.Errorf("find namespace %s: %w", namespace, err)
+	}
+	defer other.Close() // only a handle
+	runtime.LockOSThread()
+	own, err := os.Open("/proc/thread-self/ns/net")
+	if err != nil {
+		runtime.UnlockOSThread()
+		return fmt.Errorf("find the way back from namespace %s: %w", namespace, err)
+	}
+	defer own.Close() // only a handle
+	if err := unix.Setns(int(other.Fd()), unix.CLONE_NEWNET); err != nil {
+		runtime.UnlockOSThread()
+		return fmt.Errorf("enter namespace %s: %w", namespace, err)
+	}
+	err = open()
+	if back := unix.Setns(int(own.Fd()), unix.CLONE_NEWNET); back != nil {
+		// The thread stays locked, so it ends with this goroutine and nobody else gets it.
+		return fmt.Errorf("leave namespace %s: %w", namespace, errors.Join(back, err))
+	}
+	runtime.UnlockOSThread()
+	return err
 }

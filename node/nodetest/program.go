@@ -12,29 +12,40 @@ import (
 )
 
 const (
-	// EnvProgram names a till program to test instead of building one.
-	EnvProgram = "TILL_BINARY"
+	// EnvProgram names a till program to test instead of building one, EnvCloudProgram a cloud program.
+	EnvProgram      = "TILL_BINARY"
+	EnvCloudProgram = "CLOUD_BINARY"
 	// EnvRequire, set to 1, makes tests fail that would be skipped because the machine lacks something.
 	EnvRequire = "TILLMESH_REQUIRE"
 	// EnvFull, set to 1, makes tests run with whole data sets.
 	EnvFull = "TILLMESH_FULL"
 )
 
-// built is the program of this test process.
-var built struct {
-	once sync.Once
-	dir  string // to be removed, empty if the program was given
-	path string
-	err  error
+// The programs of this test process.
+var (
+	tills  = program{name: "till", env: EnvProgram}
+	clouds = program{name: "cloud", env: EnvCloudProgram}
+)
+
+// program is built when it is first asked for.
+type program struct {
+	name, env string
+	once      sync.Once
+	dir       string // to be removed, empty if the program was given
+	path      string
+	err       error
 }
 
-// Main runs the tests and removes what [Program] made: os.Exit(nodetest.Main(m)).
+// Main runs the tests and removes what [Program] and [CloudProgram] made: os.Exit(nodetest.Main(m)).
 func Main(m *testing.M) int {
 	code := m.Run()
-	if built.dir != "" {
-		if err := os.RemoveAll(built.dir); err != nil {
+	for _, p := range []*program{&tills, &clouds} {
+		if p.dir == "" {
+			continue
+		}
+		if err := os.RemoveAll(p.dir); err != nil {
 			fmt.Fprintln(os.Stderr, "remove the program that was tested:", err)
-			return max(code, 1)
+			code = max(code, 1)
 		}
 	}
 	return code
@@ -44,29 +55,40 @@ func Main(m *testing.M) int {
 // process, with the race detector if the test has it.
 func Program(t testing.TB) string {
 	t.Helper()
-	built.once.Do(build)
-	require.NoError(t, built.err)
-	return built.path
+	return tills.get(t)
 }
 
-func build() {
-	if given := os.Getenv(EnvProgram); given != "" {
-		built.path, built.err = filepath.Abs(given)
+// CloudProgram is the same for the cloud, with [EnvCloudProgram].
+func CloudProgram(t testing.TB) string {
+	t.Helper()
+	return clouds.get(t)
+}
+
+func (p *program) get(t testing.TB) string {
+	t.Helper()
+	p.once.Do(p.build)
+	require.NoError(t, p.err)
+	return p.path
+}
+
+func (p *program) build() {
+	if given := os.Getenv(p.env); given != "" {
+		p.path, p.err = filepath.Abs(given)
 		return
 	}
-	if built.dir, built.err = os.MkdirTemp("", "nodetest-"); built.err != nil {
+	if p.dir, p.err = os.MkdirTemp("", "nodetest-"); p.err != nil {
 		return
 	}
-	built.path = filepath.Join(built.dir, "till")
-	cmd := exec.Command("go", "build", "-trimpath", "-o", built.path)
+	p.path = filepath.Join(p.dir, p.name)
+	cmd := exec.Command("go", "build", "-o", p.path) // what the tests compiled is not compiled again
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if raceDetector {
 		cmd.Args = append(cmd.Args, "-race")
 		cmd.Env = append(os.Environ(), "CGO_ENABLED=1")
 	}
-	cmd.Args = append(cmd.Args, "github.com/tillmesh/tillmesh/cmd/till")
+	cmd.Args = append(cmd.Args, "github.com/tillmesh/tillmesh/cmd/"+p.name)
 	if out, err := cmd.CombinedOutput(); err != nil {
-		built.err = fmt.Errorf("build the till: %w: %s", err, out)
+		p.err = fmt.Errorf("build the %s: %w: %s", p.name, err, out)
 	}
 }
 

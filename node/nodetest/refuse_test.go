@@ -30,7 +30,7 @@ func requireRefused(t *testing.T, out nodetest.Output, says ...string) {
 	}
 }
 
-// snapshot reads a whole directory: paths, and contents of files.
+// snapshot reads a whole directory: paths, and contents of files that hold data.
 func snapshot(t *testing.T, dir string) map[string]string {
 	t.Helper()
 	all := make(map[string]string)
@@ -40,6 +40,9 @@ func snapshot(t *testing.T, dir string) map[string]string {
 		}
 		if e.IsDir() {
 			all[path] = "a directory"
+			return nil
+		}
+		if e.Name() == "ballast" { // room for a full disk, made by whoever runs first
 			return nil
 		}
 		b, err := os.ReadFile(path)
@@ -156,65 +159,31 @@ func TestRunRefusesAStoreOfANewerFormat(t *testing.T) {
 	requireSame(t, before, newer.Data)
 }
 
-// TestRunRefusesAStoreInDoubt: what a store lost must not be numbered or written again, so the till does not sell until
-// a person decided.
-func TestRunRefusesAStoreInDoubt(t *testing.T) {
+// TestRunRefusesTheStoreOfAnotherTill: of all doubts about a store this is the one that a till cannot end by itself.
+func TestRunRefusesTheStoreOfAnotherTill(t *testing.T) {
 	t.Parallel()
 	shop := nodetest.New(t)
 	one := shop.Found()
 	coffee := one.PutArticle("Kaffee", 290, one.PutTax(1900))
 	one.Sell(coffee)
 	one.Stop()
-	older := shop.Data("older")
-	copyDir(t, older, one.Data)
-	one.Start()
-	one.Sell(coffee)
-	one.Stop()
 
-	shop.Run("missing record", func(t *testing.T) {
-		till := shop.NewTill()
-		copyDir(t, till.Data, one.Data)
-		require.NoError(t, os.Remove(filepath.Join(till.Data, "highwater")))
-		refuseInDoubt(t, till)
-	})
-	shop.Run("damaged record", func(t *testing.T) {
-		till := shop.NewTill()
-		copyDir(t, till.Data, one.Data)
-		require.NoError(t, os.WriteFile(filepath.Join(till.Data, "highwater"), make([]byte, 8192), 0o600))
-		refuseInDoubt(t, till)
-	})
-	shop.Run("older store", func(t *testing.T) {
-		till := shop.NewTill()
-		copyDir(t, till.Data, one.Data)
-		require.NoError(t, os.RemoveAll(filepath.Join(till.Data, "store")))
-		copyDir(t, filepath.Join(till.Data, "store"), filepath.Join(older, "store"))
-		refuseInDoubt(t, till)
-	})
-	shop.Run("missing store", func(t *testing.T) {
-		till := shop.NewTill()
-		copyDir(t, till.Data, one.Data)
-		require.NoError(t, os.RemoveAll(filepath.Join(till.Data, "store")))
-		refuseInDoubt(t, till)
-		require.NoDirExists(t, filepath.Join(till.Data, "store"), "no new one was made")
-	})
-	shop.Run("store of another till", func(t *testing.T) {
-		other := shop.NewTill()
-		require.Zero(t, other.Exec("init", "--data", other.Data, "--shop", "Zweitladen", "--name", "Kasse 1").Code)
-		till := shop.NewTill()
-		copyDir(t, till.Data, one.Data)
-		require.NoError(t, os.RemoveAll(filepath.Join(till.Data, "store")))
-		copyDir(t, filepath.Join(till.Data, "store"), filepath.Join(other.Data, "store"))
-		refuseInDoubt(t, till)
-	})
+	other := shop.NewTill()
+	require.Zero(t, other.Exec("init", "--data", other.Data, "--shop", "Zweitladen", "--name", "Kasse 1").Code)
+	till := shop.NewTill()
+	copyDir(t, till.Data, one.Data)
+	require.NoError(t, os.RemoveAll(filepath.Join(till.Data, "store")))
+	copyDir(t, filepath.Join(till.Data, "store"), filepath.Join(other.Data, "store"))
+	refuse(t, till)
 	one.Start()
 	receipts, err := one.API().AllReceipts(t.Context(), client.List{})
 	require.NoError(t, err)
-	require.Len(t, receipts, 2, "the right directory is in no doubt")
+	require.Len(t, receipts, 1, "the right directory is in no doubt")
 }
 
-// refuseInDoubt checks that run refuses, twice in the same words, and changes nothing. Only the engine's own files may
+// refuse checks that run refuses, twice in the same words, and changes nothing. Only the engine's own files may
 // differ, because some doubts show only after it opened the store.
-func refuseInDoubt(t *testing.T, till *nodetest.Till) {
+func refuse(t *testing.T, till *nodetest.Till) {
 	t.Helper()
 	store := filepath.Join(till.Data, "store")
 	look := func() map[string]string {
@@ -224,7 +193,7 @@ func refuseInDoubt(t *testing.T, till *nodetest.Till) {
 	}
 	before := look()
 	first := till.Exec(till.RunArgs()...)
-	requireRefused(t, first, "doubt")
+	requireRefused(t, first, "belongs to another till")
 	require.Equal(t, before, look())
 	require.Equal(t, first, till.Exec(till.RunArgs()...))
 }

@@ -17,9 +17,9 @@ import (
 	"github.com/tillmesh/tillmesh/node/nodetest/dataset"
 )
 
-// replay sells the orders of a data set through the HTTP interfaces of a shop's tills, many at once. Every order is
-// opened on one till, gets its lines on another, and is paid and closed on the third; while a till is away the other
-// two sell, and orders that need it wait for it.
+// replay sells the orders of a data set through the HTTP interfaces of a shop's tills, many at once. Orders walk: each is
+// opened on one till, gets its lines on another, and is paid and closed on a third one; while tills are away the others
+// sell, and orders that need one of them wait for it. With two tills there the third is one of the first two.
 type replay struct {
 	shop     *nodetest.Shop
 	articles map[string]soldArticle // by key of the set
@@ -27,17 +27,21 @@ type replay struct {
 	workers  int
 	// whole sends all lines of an order in one request, else each in its own.
 	whole bool
+	// walks is that every so many orders one walks, and the others are sold on one till alone; 0: all of them walk.
+	walks int
 
-	mu     sync.Mutex
-	next   int // of orders
-	parked []*sale
-	away   map[*nodetest.Till]bool
-	done   int
-	third  int                    // orders that three tills worked on
-	opened map[int]*nodetest.Till // by number of the order
-	waited time.Duration          // the longest that a step had to wait while all tills were there
-	reason error                  // for that
-	failed error
+	mu      sync.Mutex
+	next    int // of orders
+	parked  []*sale
+	away    map[*nodetest.Till]bool
+	moved   time.Time // when a till left or came back last
+	done    int
+	last    time.Time              // when an order was finished last
+	third   int                    // orders that three tills worked on
+	sellers map[int]*nodetest.Till // by number of the order: where its lines were added
+	waited  time.Duration          // the longest that a step had to wait while all tills were there
+	reason  error                  // for that
+	failed  error
 }
 
 // soldArticle is an article as the tills have it.
@@ -59,12 +63,14 @@ type sale struct {
 }
 
 const (
-	// tillsAtWork is how many tills a replay has.
+	// tillsAtWork is how many tills a shop of the tests has where nothing else is said.
 	tillsAtWork = 3
 	// parkTime is how long a sale rests that cannot go on.
 	parkTime = 20 * time.Millisecond
 	// stepTime is how long one step may wait, while all tills are there, before the replay fails.
 	stepTime = time.Minute
+	// standstill is how long nothing at all may be sold before the replay fails. How fast the machine is does not matter.
+	standstill = 3 * time.Minute
 )
 
 // errWait means that a step cannot be done yet.
@@ -94,8 +100,7 @@ func putArticles(t *testing.T, shop *nodetest.Shop, list []dataset.Article) map[
 // run sells everything. Meanwhile disturb is called once, on the goroutine of the test; it may take tills away.
 func (r *replay) run(t *testing.T, disturb func()) {
 	t.Helper()
-	require.Len(t, r.shop.Tills, tillsAtWork)
-	r.away, r.opened = make(map[*nodetest.Till]bool), make(map[int]*nodetest.Till)
+	r.away, r.sellers, r.last = make(map[*nodetest.Till]bool), make(map[int]*nodetest.Till), time.Now()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	var working sync.WaitGroup
@@ -123,32 +128,57 @@ func (r *replay) run(t *testing.T, disturb func()) {
 	t.Logf("the longest that one step waited while all tills were there: %v (%v)", r.waited.Round(time.Millisecond), r.reason)
 }
 
-// leave takes a till away by end, lets the others sell for a while and brings it back.
-func (r *replay) leave(t *testing.T, till *nodetest.Till, end func(*nodetest.Till), orders int) {
+// leave takes tills away by end, lets the others sell so many orders and brings them back.
+func (r *replay) leave(t *testing.T, end func(*nodetest.Till), orders int, tills ...*nodetest.Till) {
 	t.Helper()
 	before := r.sold()
-	end(till)
-	r.setAway(till, true)
-	nodetest.Eventually(t, time.Minute, "the others go on selling", func() error {
-		if r.sold() < before+orders && !r.begun() {
-			return errNotYet
-		}
-		return nil
-	})
-	took := till.Start()
-	r.setAway(till, false)
-	t.Logf("%s was away for %d orders and answered %v after its start", till.Name, r.sold()-before, took.Round(time.Millisecond))
+	for _, till := range tills {
+		end(till)
+		r.setAway(till, true)
+	}
+	r.await(t, before+orders)
+	for _, till := range tills {
+		took := till.Start()
+		r.setAway(till, false)
+		t.Logf("%s was away for %d orders and answered %v after its start", till.Name, r.sold()-before, took.Round(time.Millisecond))
+	}
 }
 
-// await waits until so many orders are sold.
+// await waits until so many orders are sold, or no order is left to begin: those under way may all need a till that is away. It fails only when
+// nothing at all is sold for a long time.
 func (r *replay) await(t *testing.T, orders int) {
 	t.Helper()
-	nodetest.Eventually(t, 30*time.Minute, "orders are sold", func() error {
-		if r.sold() < orders && !r.over() {
-			return errNotYet
+	pause := time.NewTicker(10 * time.Millisecond)
+	defer pause.Stop()
+	for {
+		done, still, over := r.state()
+		if done >= orders || over {
+			return
 		}
-		return nil
-	})
+		if still > standstill {
+			t.Fatalf("nothing was sold for %v: %d of %d orders", still.Round(time.Second), done, orders)
+		}
+		select {
+		case <-pause.C:
+		case <-t.Context().Done():
+			t.Fatal(t.Context().Err())
+		}
+	}
+}
+
+// state returns how many orders are sold, for how long none was, and whether none is left to begin.
+func (r *replay) state() (done int, still time.Duration, over bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.done, time.Since(r.last), r.failed != nil || r.next == len(r.orders)
+}
+
+// finished waits until all orders are sold; no till may be away.
+func (r *replay) finished(t *testing.T) {
+	t.Helper()
+	for !r.over() {
+		r.await(t, len(r.orders))
+	}
 }
 
 func (r *replay) sold() int {
@@ -164,17 +194,10 @@ func (r *replay) over() bool {
 	return r.failed != nil || r.done == len(r.orders)
 }
 
-// begun reports that no order is left to begin: those under way may all need the till that is away.
-func (r *replay) begun() bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.failed != nil || r.next == len(r.orders)
-}
-
 func (r *replay) setAway(till *nodetest.Till, away bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.away[till] = away
+	r.away[till], r.moved = away, time.Now()
 }
 
 // work takes one sale after the other as far as it goes.
@@ -226,18 +249,21 @@ func (r *replay) pick(now time.Time) (s *sale, over bool) {
 	}
 	n, o := r.next, r.orders[r.next]
 	r.next++
-	if len(here) == tillsAtWork {
-		r.third++
-	}
-	s = &sale{
-		order: o, requests: len(o.Lines), tab: nodetest.IDOf(fmt.Sprintf("tab of order %d", o.Number)),
-		// With two tills the one that opened the tab closes it, or the one that added the lines.
-		opener: here[n%len(here)], seller: here[(n+1)%len(here)], closer: here[(n+2+n%(4-len(here)))%len(here)],
+	s = &sale{order: o, requests: len(o.Lines), tab: nodetest.IDOf(fmt.Sprintf("tab of order %d", o.Number))}
+	s.opener = here[n%len(here)]
+	s.seller, s.closer = s.opener, s.opener
+	if r.walks == 0 || n%r.walks == 0 {
+		s.seller, s.closer = here[(n+1)%len(here)], here[(n+2)%len(here)]
+		if len(here) == 2 {
+			s.closer = here[n/2%2]
+		} else {
+			r.third++
+		}
 	}
 	if r.whole {
 		s.requests = 1
 	}
-	r.opened[o.Number] = s.opener
+	r.sellers[o.Number] = s.seller
 	return s, false
 }
 
@@ -248,13 +274,10 @@ func (r *replay) put(s *sale, err error) {
 	switch {
 	case err == nil:
 		r.done++
-	case errors.Is(err, errWait) && time.Since(s.since) < stepTime:
-		// What a till wrote last before it left may be nowhere else, so only the time with all tills counts.
-		if slices.ContainsFunc(r.shop.Tills, func(till *nodetest.Till) bool { return r.away[till] }) {
-			s.since = time.Now()
-		}
+		r.last = time.Now()
+	case errors.Is(err, errWait) && r.waitedSince(s) < stepTime:
 		_, lost := errors.AsType[*client.Unreachable](err)
-		if d := time.Since(s.since); d > r.waited && !lost {
+		if d := r.waitedSince(s); d > r.waited && !lost {
 			r.waited, r.reason = d, fmt.Errorf("order %d, step %d at %s: %w", s.order.Number, s.step, s.at().Name, err)
 		}
 		s.again = time.Now().Add(parkTime)
@@ -262,6 +285,19 @@ func (r *replay) put(s *sale, err error) {
 	case r.failed == nil:
 		r.failed = fmt.Errorf("order %d, step %d: %w", s.order.Number, s.step, err)
 	}
+}
+
+// waitedSince returns how long a step has waited while all tills were there: what a till wrote last before it left may be
+// nowhere else, and a sale that needs it rests until it is back. r.mu is held.
+func (r *replay) waitedSince(s *sale) time.Duration {
+	if slices.ContainsFunc(r.shop.Tills, func(till *nodetest.Till) bool { return r.away[till] }) {
+		return 0
+	}
+	since := s.since
+	if r.moved.After(since) {
+		since = r.moved
+	}
+	return time.Since(since)
 }
 
 // at is the till of the next step.
@@ -275,7 +311,7 @@ func (s *sale) at() *nodetest.Till {
 	return s.closer
 }
 
-// advance does the steps that are left. Each step can be repeated: the IDs are the client's, and so are the keys.
+// advance does the steps that are left. Each step can be repeated: the IDs are the client's, and so is the key of a close.
 func (r *replay) advance(ctx context.Context, s *sale) error {
 	for ; s.step <= s.requests+1; s.step++ {
 		if s.tries == 0 {
@@ -304,11 +340,10 @@ func (s *sale) key() string {
 	return fmt.Sprintf("order %d step %d try %d", s.order.Number, s.step, s.tries)
 }
 
-// post makes one request. What may pass by itself becomes errWait.
-func (r *replay) post(ctx context.Context, till *nodetest.Till, s *sale, path string, body any) error {
-	a, err := till.Send(ctx, http.MethodPost, path, body, "Idempotency-Key", s.key())
+// post makes one request, which can be repeated because it names what it makes. What may pass by itself becomes errWait.
+func (r *replay) post(ctx context.Context, till *nodetest.Till, path string, body any) error {
+	a, err := till.Send(ctx, http.MethodPost, path, body)
 	if err != nil {
-		s.tries-- // no answer came, so the same request comes again
 		return fmt.Errorf("%w: %w", errWait, err)
 	}
 	err = a.OK()
@@ -321,7 +356,7 @@ func (r *replay) post(ctx context.Context, till *nodetest.Till, s *sale, path st
 
 func (r *replay) open(ctx context.Context, s *sale) error {
 	note := fmt.Sprintf("order=%d date=%s time=%s", s.order.Number, s.order.Date, s.order.Time)
-	return r.post(ctx, s.opener, s, "/api/v1/tabs", client.NewTab{ID: s.tab, Note: note})
+	return r.post(ctx, s.opener, "/api/v1/tabs", client.NewTab{ID: s.tab, Note: note})
 }
 
 func (r *replay) addLines(ctx context.Context, s *sale) error {
@@ -338,9 +373,9 @@ func (r *replay) addLines(ctx context.Context, s *sale) error {
 	}
 	path := "/api/v1/tabs/" + s.tab + "/lines"
 	if r.whole {
-		return r.post(ctx, s.seller, s, path, map[string]any{"lines": lines})
+		return r.post(ctx, s.seller, path, map[string]any{"lines": lines})
 	}
-	return r.post(ctx, s.seller, s, path, lines[s.step-1])
+	return r.post(ctx, s.seller, path, lines[s.step-1])
 }
 
 // finish closes the tab when all of its lines are there.
@@ -349,32 +384,43 @@ func (r *replay) finish(ctx context.Context, s *sale) error {
 	for _, l := range s.order.Lines {
 		gross += l.Quantity / dataset.Piece * l.UnitMinor
 	}
-	tab, err := s.closer.API().Tab(ctx, s.tab)
-	switch {
-	case client.CodeOf(err) == "unknown-tab":
-		return fmt.Errorf("%w: %w", errWait, err)
-	case client.CodeOf(err) != "":
-		return err
-	case err != nil:
-		return fmt.Errorf("%w: %w", errWait, err)
-	case tab.State == "closed": // by a request whose answer was lost
-		return nil
-	case tab.Note == "": // the lines came from the till that added them, the head comes from the one that opened the tab
-		return fmt.Errorf("%w: its head is not there yet", errWait)
-	case len(tab.Lines) < len(s.order.Lines):
-		return fmt.Errorf("%w: %d of %d lines are there", errWait, len(tab.Lines), len(s.order.Lines))
-	case tab.Totals.Gross != gross:
-		return fmt.Errorf("the tab says %d, the order %d", tab.Totals.Gross, gross)
-	}
-	if tab.Holder.Till != s.closer.ID() {
-		err = s.closer.Take(ctx, s.tab)
+	var err error
+	if s.closer != s.opener || s.closer != s.seller {
+		var done bool
+		if done, err = r.take(ctx, s, gross); done || errors.Is(err, errWait) {
+			return err
+		}
 	}
 	if err == nil {
 		err = s.closer.Close(ctx, s.tab, gross, s.key())
 	}
 	if _, lost := errors.AsType[*client.Unreachable](err); lost {
-		s.tries--
+		s.tries-- // no answer came, so the same request comes again
 		return fmt.Errorf("%w: %w", errWait, err)
 	}
 	return err
+}
+
+// take takes over a tab on which other tills worked, once all of it is there, or reports that it is closed.
+func (r *replay) take(ctx context.Context, s *sale, gross int64) (done bool, err error) {
+	tab, err := s.closer.API().Tab(ctx, s.tab)
+	switch {
+	case client.CodeOf(err) == "unknown-tab":
+		return false, fmt.Errorf("%w: %w", errWait, err)
+	case client.CodeOf(err) != "":
+		return false, err
+	case err != nil:
+		return false, fmt.Errorf("%w: %w", errWait, err)
+	case tab.State == "closed": // by a request whose answer was lost
+		return true, nil
+	case tab.Note == "": // the lines came from the till that added them, the head comes from the one that opened the tab
+		return false, fmt.Errorf("%w: its head is not there yet", errWait)
+	case len(tab.Lines) < len(s.order.Lines):
+		return false, fmt.Errorf("%w: %d of %d lines are there", errWait, len(tab.Lines), len(s.order.Lines))
+	case tab.Totals.Gross != gross:
+		return false, fmt.Errorf("the tab says %d, the order %d", tab.Totals.Gross, gross)
+	case tab.Holder.Till != s.closer.ID():
+		return false, s.closer.Take(ctx, s.tab)
+	}
+	return false, nil
 }

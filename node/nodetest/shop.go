@@ -19,7 +19,7 @@ const (
 	// commandTime bounds a command of the program that ends by itself.
 	commandTime = 30 * time.Second
 	// startTime is how long a till may take until it answers.
-	startTime = 20 * time.Second
+	startTime = time.Minute
 	// stopTime is how long a till may take to end when it is asked to.
 	stopTime = 20 * time.Second
 	// Patience is how long tests wait for what should take a moment, on the slowest machine.
@@ -100,7 +100,7 @@ func (s *Shop) NewTill() *Till {
 	n := len(s.all) + 1
 	till := &Till{
 		Name: fmt.Sprintf("Kasse %d", n), Place: s.next(), shop: s,
-		Data: s.Data(fmt.Sprintf("till%d", n)), log: s.Data(fmt.Sprintf("till%d.log", n)),
+		Data: s.Data(fmt.Sprintf("till%d", n)), State: s.Data(fmt.Sprintf("till%d.state", n)), log: s.Data(fmt.Sprintf("till%d.log", n)),
 	}
 	dial := till.Place.Dial
 	if dial == nil {

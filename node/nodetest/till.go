@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -19,6 +20,7 @@ import (
 type Till struct {
 	Name  string
 	Data  string // its directory
+	State string // where it keeps what it knows of its machine
 	Place Place
 	// Forgetful keeps --peer away from a start: the till has to find the others with what it remembers.
 	Forgetful bool
@@ -56,7 +58,13 @@ func (till *Till) Process() *Process { return till.process }
 // Exec runs a command of the program at the till's place to its end.
 func (till *Till) Exec(args ...string) Output {
 	till.shop.t.Helper()
-	ctx, cancel := context.WithTimeout(till.shop.t.Context(), commandTime)
+	return till.ExecFor(commandTime, args...)
+}
+
+// ExecFor is Exec for a command that may take so long.
+func (till *Till) ExecFor(within time.Duration, args ...string) Output {
+	till.shop.t.Helper()
+	ctx, cancel := context.WithTimeout(till.shop.t.Context(), within)
 	defer cancel()
 	out, err := till.shop.launcher.run(ctx, till.command(args))
 	require.NoError(till.shop.t, err, "till %s", strings.Join(args, " "))
@@ -64,7 +72,7 @@ func (till *Till) Exec(args ...string) Output {
 }
 
 func (till *Till) command(args []string) []string {
-	return slices.Concat(till.Place.Enter, []string{till.shop.program}, args)
+	return slices.Concat(till.Place.Enter, []string{"env", "TILLMESH_STATE=" + till.State, till.shop.program}, args)
 }
 
 // JoinArgs are the arguments of the command that lets this till join by a token of another one.
@@ -182,16 +190,16 @@ func (till *Till) Link() netip.AddrPort { return till.Place.Link() }
 const logTail = 60
 
 // judge fails the test if the till printed a data race or a panic, and shows the end of the log of a failed test.
-func (till *Till) judge() {
-	t := till.shop.t
-	log := till.Log()
+func (till *Till) judge() { judgeLog(till.shop.t, till.Name, till.Log()) }
+
+func judgeLog(t testing.TB, name, log string) {
 	for _, sign := range []string{"WARNING: DATA RACE", "\npanic: ", "\nfatal error: "} {
 		if i := strings.Index(log, sign); i >= 0 {
-			t.Errorf("%s printed:\n%.4000s", till.Name, log[i:])
+			t.Errorf("%s printed:\n%.4000s", name, log[i:])
 		}
 	}
 	if t.Failed() && log != "" {
 		lines := strings.Split(strings.TrimRight(log, "\n"), "\n")
-		t.Logf("the end of the log of %s:\n%s", till.Name, strings.Join(lines[max(0, len(lines)-logTail):], "\n"))
+		t.Logf("the end of the log of %s:\n%s", name, strings.Join(lines[max(0, len(lines)-logTail):], "\n"))
 	}
 }

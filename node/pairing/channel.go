@@ -14,9 +14,10 @@ import (
 )
 
 const (
-	// HandshakeTimeout bounds the time until the token is proven.
+	// HandshakeTimeout bounds the time until the token is proven, or until the digits are known.
 	HandshakeTimeout = 10 * time.Second
-	// AdmissionTimeout bounds the time from there to the end, the admit or keep function included.
+	// AdmissionTimeout bounds the time from there, or from the decision of a person, to the end, the admit or keep function
+	// included.
 	AdmissionTimeout = 60 * time.Second
 )
 
@@ -27,6 +28,8 @@ const (
 	maxRequest = 2048
 	maxAnswer  = noise.MaxMsgLen - tagLen // 65,519
 	maxDone    = 64
+
+	maxDeclined = 4096 // bytes of an answer that declines, or of anything shorter
 )
 
 // Channel is a connection after its TLS handshake, with the device keys that the handshake proved.
@@ -57,10 +60,7 @@ func (c Channel) within(ctx context.Context, d time.Duration, step func(context.
 	interrupted := make(chan struct{})
 	stop := context.AfterFunc(limited, func() {
 		defer close(interrupted)
-		// A connection that takes no deadline is closed instead: whatever waits on it must end.
-		if c.Conn.SetDeadline(time.Unix(1, 0)) != nil {
-			c.Conn.Close()
-		}
+		c.interrupt()
 	})
 	err := step(limited)
 	if !stop() {
@@ -76,6 +76,14 @@ func (c Channel) within(ctx context.Context, d time.Duration, step func(context.
 		return fmt.Errorf("%w (%w)", ErrTimeout, err)
 	}
 	return fmt.Errorf("%w (%w)", ErrHungUp, err)
+}
+
+// interrupt ends whatever reads from the connection or writes to it.
+func (c Channel) interrupt() {
+	// A connection that takes no deadline is closed instead.
+	if c.Conn.SetDeadline(time.Unix(1, 0)) != nil {
+		c.Conn.Close()
+	}
 }
 
 // connError marks an error of the connection until within has told a hang-up from a timeout.
@@ -121,21 +129,35 @@ func (s secure) send(doing string, plain []byte) error {
 
 // receive reads one message of at most most plain bytes; a longer one is refused by its length.
 func (s secure) receive(doing string, most int) ([]byte, error) {
-	var b [frameHead]byte
-	if _, err := io.ReadFull(s.conn, b[:]); err != nil {
-		return nil, broken(doing, err)
-	}
-	n := int(binary.BigEndian.Uint16(b[:]))
-	if n < tagLen || n > most+tagLen {
-		return nil, fmt.Errorf("%s: %w: length %d, allowed are %d to %d", doing, ErrMalformed, n, tagLen, most+tagLen)
-	}
-	sealed := make([]byte, n)
-	if _, err := io.ReadFull(s.conn, sealed); err != nil {
-		return nil, broken(doing, err)
+	sealed, err := readFrame(s.conn, doing, tagLen, most+tagLen)
+	if err != nil {
+		return nil, err
 	}
 	plain, err := s.into.Decrypt(nil, nil, sealed)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w: %w: %w", doing, ErrMalformed, errUndecipherable, err)
 	}
 	return plain, nil
+}
+
+// readFrame reads the bytes after a length between least and most.
+func readFrame(r io.Reader, doing string, least, most int) ([]byte, error) {
+	var b [frameHead]byte
+	if _, err := io.ReadFull(r, b[:]); err != nil {
+		return nil, broken(doing, err)
+	}
+	n := int(binary.BigEndian.Uint16(b[:]))
+	if n < least || n > most {
+		return nil, fmt.Errorf("%s: %w: length %d, allowed are %d to %d", doing, ErrMalformed, n, least, most)
+	}
+	frame := make([]byte, n)
+	if _, err := io.ReadFull(r, frame); err != nil {
+		return nil, broken(doing, err)
+	}
+	return frame, nil
+}
+
+func writeFrame(w io.Writer, doing string, frame []byte) error {
+	_, err := w.Write(append(binary.BigEndian.AppendUint16(nil, uint16(len(frame))), frame...))
+	return broken(doing, err)
 }

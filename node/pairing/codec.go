@@ -1,11 +1,8 @@
 package pairing
 
 import (
-	"bytes"
 	"fmt"
 	"time"
-
-	"github.com/vmihailenco/msgpack/v5"
 )
 
 // Kinds of messages inside the channel: the first byte of the plain text. Append, never reuse.
@@ -13,6 +10,11 @@ const (
 	kindRequest byte = 1 // new till -> inviting till
 	kindAnswer  byte = 2 // inviting till -> new till
 	kindDone    byte = 3 // new till -> inviting till, no fields
+
+	// Of six digits.
+	kindNonce   byte = 4 // till of the shop -> new till, 32 bytes
+	kindReveal  byte = 5 // new till -> till of the shop, 32 bytes
+	kindWaiting byte = 6 // till of the shop -> new till, no fields
 )
 
 // encodeRequest returns the one encoding of a request, fields in fixed order.
@@ -23,6 +25,9 @@ func encodeRequest(r Request) ([]byte, error) {
 	e := newEncoder(kindRequest)
 	fields := 5
 	if r.Mode != "" {
+		fields++
+	}
+	if !r.Replaces.IsZero() {
 		fields++
 	}
 	e.mapLen(fields)
@@ -40,6 +45,10 @@ func encodeRequest(r Request) ([]byte, error) {
 		e.key("m")
 		e.text(r.Mode)
 	}
+	if !r.Replaces.IsZero() {
+		e.key("o")
+		e.bytes(r.Replaces[:])
+	}
 	return e.finish(maxRequest)
 }
 
@@ -51,8 +60,10 @@ func encodeAnswer(a Answer) ([]byte, error) {
 	e := newEncoder(kindAnswer)
 	if !a.Accepted {
 		e.mapLen(3)
-	} else {
+	} else if len(a.GossipKeys) == 0 {
 		e.mapLen(9)
+	} else {
+		e.mapLen(10)
 	}
 	e.key("ok")
 	e.bool(a.Accepted)
@@ -81,6 +92,15 @@ func encodeAnswer(a Answer) ([]byte, error) {
 	}
 	e.key("l")
 	e.int(int64(a.LinkPort))
+	if len(a.GossipKeys) > 0 {
+		e.key("g")
+		e.arrayLen(len(a.GossipKeys))
+		for _, k := range a.GossipKeys {
+			e.arrayLen(2)
+			e.bytes(k.Key[:])
+			e.int(int64(k.Revocations))
+		}
+	}
 	return e.finish(maxAnswer)
 }
 
@@ -110,6 +130,8 @@ func decodeRequest(b []byte) (Request, error) {
 			return d.text(&r.Version, 4*MaxVersion)
 		case "m":
 			return d.text(&r.Mode, 4*MaxMode)
+		case "o":
+			return d.till(&r.Replaces)
 		}
 		return errUnknownField
 	})
@@ -163,6 +185,12 @@ func decodeAnswer(b []byte) (Answer, error) {
 			port, err := d.integer(1, 65535)
 			a.LinkPort = uint16(port)
 			return err
+		case "g":
+			return d.list(MaxKeys, func() error {
+				key, err := d.gossipKey()
+				a.GossipKeys = append(a.GossipKeys, key)
+				return err
+			})
 		}
 		return errUnknownField
 	})
@@ -190,40 +218,21 @@ func decodeDone(b []byte) error {
 	return nil
 }
 
-// encoder keeps the first error, so that a message reads as the list of its fields.
-type encoder struct {
-	buf bytes.Buffer
-	mp  *msgpack.Encoder
-	err error
+// encodeNonce is a nonce or the reveal of one.
+func encodeNonce(kind byte, n nonce) []byte { return append([]byte{kind}, n[:]...) }
+
+func decodeNonce(b []byte, kind byte) (nonce, error) {
+	if len(b) != 1+nonceLen || b[0] != kind {
+		return nonce{}, fmt.Errorf("%w: expected %d bytes of kind %d", ErrMalformed, 1+nonceLen, kind)
+	}
+	return nonce(b[1:]), nil
 }
 
-func newEncoder(kind byte) *encoder {
-	e := &encoder{}
-	e.buf.WriteByte(kind)
-	e.mp = msgpack.NewEncoder(&e.buf)
-	return e
-}
+func encodeWaiting() []byte { return []byte{kindWaiting} }
 
-func (e *encoder) keep(err error) {
-	if e.err == nil {
-		e.err = err
+func decodeWaiting(b []byte) error {
+	if len(b) != 1 || b[0] != kindWaiting {
+		return fmt.Errorf("%w: expected the word that the request waits", ErrMalformed)
 	}
-}
-
-func (e *encoder) mapLen(n int)   { e.keep(e.mp.EncodeMapLen(n)) }
-func (e *encoder) arrayLen(n int) { e.keep(e.mp.EncodeArrayLen(n)) }
-func (e *encoder) key(k string)   { e.keep(e.mp.EncodeString(k)) }
-func (e *encoder) text(s string)  { e.keep(e.mp.EncodeString(s)) }
-func (e *encoder) bytes(b []byte) { e.keep(e.mp.EncodeBytes(b)) }
-func (e *encoder) int(n int64)    { e.keep(e.mp.EncodeInt(n)) }
-func (e *encoder) bool(b bool)    { e.keep(e.mp.EncodeBool(b)) }
-
-func (e *encoder) finish(most int) ([]byte, error) {
-	if e.err != nil {
-		return nil, fmt.Errorf("encode an admission message: %w", e.err)
-	}
-	if e.buf.Len() > most {
-		return nil, fmt.Errorf("%w (%d bytes, at most %d)", ErrTooLarge, e.buf.Len(), most)
-	}
-	return e.buf.Bytes(), nil
+	return nil
 }

@@ -108,7 +108,7 @@ func TestBadRequestsAreRefused(t *testing.T) {
 		_, err := encodeRequest(request)
 		require.ErrorIs(t, err, ErrMalformed, name)
 	}
-	longest := testRequest(testKey(1))
+	longest := replacing()
 	longest.Name, longest.Version = strings.Repeat("😀", MaxName), strings.Repeat("😀", MaxVersion)
 	longest.Mode = strings.Repeat("😀", MaxMode)
 	b, err := encodeRequest(longest)
@@ -130,6 +130,9 @@ func TestBadAnswersAreRefused(t *testing.T) {
 		"long peer":       func(a *Answer) { a.Peers = []string{strings.Repeat("p", MaxPeer+1)} },
 		"code":            func(a *Answer) { a.Code = "No Code" },
 		"silent refusal":  func(a *Answer) { *a = Answer{} },
+		"many keys":       func(a *Answer) { a.GossipKeys = make([]GossipKey, MaxKeys+1) },
+		"zero key":        func(a *Answer) { a.GossipKeys = make([]GossipKey, 1) },
+		"same key twice":  func(a *Answer) { a.GossipKeys = []GossipKey{{Key: [32]byte{1}}, {Key: [32]byte{1}, Revocations: 2}} },
 	} {
 		answer := testAnswer()
 		spoil(&answer)
@@ -145,9 +148,9 @@ func TestBadAnswersAreRefused(t *testing.T) {
 // Every message cut short, with a byte more, or with any one byte changed either decodes to something valid or is refused
 // as malformed; a doubled or missing field is refused.
 func TestDamagedMessagesNeverPass(t *testing.T) {
-	request, err := encodeRequest(testRequest(testKey(1)))
+	request, err := encodeRequest(replacing())
 	require.NoError(t, err)
-	answer, err := encodeAnswer(testAnswer())
+	answer, err := encodeAnswer(rotated())
 	require.NoError(t, err)
 	decodeAny := map[string]func([]byte) error{
 		string(request): func(b []byte) error { _, err := decodeRequest(b); return err },
@@ -172,16 +175,18 @@ func TestDamagedMessagesNeverPass(t *testing.T) {
 }
 
 func FuzzDecodeRequest(f *testing.F) {
-	b, err := encodeRequest(testRequest(testKey(1)))
-	require.NoError(f, err)
-	f.Add(b)
+	for _, request := range []Request{testRequest(testKey(1)), replacing()} {
+		b, err := encodeRequest(request)
+		require.NoError(f, err)
+		f.Add(b)
+	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		checkDecoded(t, b, decodeRequest, encodeRequest)
 	})
 }
 
 func FuzzDecodeAnswer(f *testing.F) {
-	for _, answer := range []Answer{testAnswer(), {Code: "no", Text: "No."}} {
+	for _, answer := range []Answer{testAnswer(), rotated(), {Code: "no", Text: "No."}} {
 		b, err := encodeAnswer(answer)
 		require.NoError(f, err)
 		f.Add(b)

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 
+	"github.com/tillmesh/tillmesh/crdt"
 	"github.com/vmihailenco/msgpack/v5"
 	"github.com/vmihailenco/msgpack/v5/msgpcode"
 )
@@ -129,6 +131,35 @@ func (d *decoder) exactly(into []byte) error {
 	return d.mp.ReadFull(into)
 }
 
+// till reads the ID of a till, which is not zero where one is named.
+func (d *decoder) till(into *crdt.TillID) error {
+	if err := d.exactly(into[:]); err != nil {
+		return err
+	}
+	if into.IsZero() {
+		return fmt.Errorf("%w: the ID of a till is zero", ErrMalformed)
+	}
+	return nil
+}
+
+func (d *decoder) gossipKey() (GossipKey, error) {
+	var k GossipKey
+	values := 0
+	err := d.list(2, func() error {
+		values++
+		if values == 1 {
+			return d.exactly(k.Key[:])
+		}
+		n, err := d.integer(0, math.MaxUint32)
+		k.Revocations = uint32(n)
+		return err
+	})
+	if err == nil && values != 2 {
+		err = fmt.Errorf("%w: a gossip key is a key and a count", ErrMalformed)
+	}
+	return k, err
+}
+
 // text reads a string of at most most bytes; whether it is UTF-8 is for the check of the message.
 func (d *decoder) text(into *string, most int) error {
 	n, err := d.length(msgpcode.IsString, most)
@@ -195,62 +226,4 @@ func (d *decoder) list(most int, read func() error) error {
 		}
 	}
 	return nil
-}
-
-// skip steps over one value of a field that this program does not know. Extensions are not part of the protocol.
-func (d *decoder) skip(depth int) error {
-	code, err := d.mp.PeekCode()
-	if err != nil {
-		return err
-	}
-	switch {
-	case isArray(code), isMap(code):
-		if depth == 0 {
-			return fmt.Errorf("%w: nested too deeply", ErrMalformed)
-		}
-		values, err := d.elements(code)
-		if err != nil {
-			return err
-		}
-		for range values {
-			if err := d.skip(depth - 1); err != nil {
-				return err
-			}
-		}
-		return nil
-	case msgpcode.IsString(code), msgpcode.IsBin(code):
-		n, err := d.length(func(byte) bool { return true }, d.in.Len())
-		if err != nil {
-			return err
-		}
-		_, err = d.in.Seek(int64(n), 1)
-		return err
-	case msgpcode.IsExt(code):
-		return fmt.Errorf("%w: unexpected type 0x%02x", ErrMalformed, code)
-	}
-	return d.mp.Skip() // a number, bool or nil: at most nine bytes
-}
-
-// elements reads the header of an array or map and returns how many values follow, each of at least one byte.
-func (d *decoder) elements(code byte) (int, error) {
-	each, read := 1, d.mp.DecodeArrayLen
-	if isMap(code) {
-		each, read = 2, d.mp.DecodeMapLen
-	}
-	n, err := read()
-	if err != nil {
-		return 0, err
-	}
-	if n < 0 || n > d.in.Len()/each { // below zero where an int has 32 bits
-		return 0, fmt.Errorf("%w: %d elements, %d bytes left", ErrMalformed, n, d.in.Len())
-	}
-	return n * each, nil
-}
-
-func isArray(code byte) bool {
-	return msgpcode.IsFixedArray(code) || code == msgpcode.Array16 || code == msgpcode.Array32
-}
-
-func isMap(code byte) bool {
-	return msgpcode.IsFixedMap(code) || code == msgpcode.Map16 || code == msgpcode.Map32
 }

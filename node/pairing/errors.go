@@ -20,9 +20,9 @@ var (
 	// ErrVersion means that the two programs speak different versions or methods of this protocol.
 	ErrVersion = errors.New("the other till speaks another version of the admission protocol: update the older program")
 	// ErrHungUp means that the connection ended early.
-	ErrHungUp = errors.New("the other till hung up: check that it still runs and try again with the same token")
+	ErrHungUp = errors.New("the other till hung up: check that it still runs and try again (with the same token, if there is one)")
 	// ErrTimeout means that the other side was silent or too slow.
-	ErrTimeout = errors.New("the other till did not answer in time: check the network and try again with the same token")
+	ErrTimeout = errors.New("the other till did not answer in time: check the network and try again (with the same token, if there is one)")
 	// ErrMalformed means that bytes or fields break the protocol.
 	ErrMalformed = errors.New("malformed admission message: check that the address belongs to a till and that both programs are current")
 	// ErrTooLarge means that an answer does not fit into one message.
@@ -30,7 +30,24 @@ var (
 	// ErrDeclined means that the inviting till declined for the reason in the [Answer].
 	ErrDeclined = errors.New("the shop declined")
 	// ErrUnconfirmed means that the admission is complete on this side, but its last message was lost. On the new till
-	// (from [Join]): it is a member and has kept the answer, go on. On the inviting till: the new till is admitted; if it
-	// has not kept the answer it comes again with the same token.
+	// (from [Join] or [Ask]): it is a member and has kept the answer, go on. On the inviting till: the new till is admitted;
+	// if it has not kept the answer it comes again with the same token, or asks again.
 	ErrUnconfirmed = errors.New("admitted, but the other till may not know yet that all is stored: nothing to do unless it does not appear")
+
+	// ErrRefused means that the person at the till of the shop said no.
+	ErrRefused = errors.New("refused at the till of the shop: if the digits were the same on both screens, ask again; " +
+		"if not, somebody sits between the two: see who is in the network, or use a token (till invite)")
+	// ErrUnanswered means that nobody at the till of the shop decided within [RequestLifetime].
+	ErrUnanswered = errors.New("nobody at the till of the shop answered: ask again and confirm there (till admit)")
+	// ErrDoorClosed means that requests with six digits failed too often. On the inviting till it comes with the failure that
+	// closed the door.
+	ErrDoorClosed = errors.New("this till takes no requests after three that failed: see who is in the network, then open the " +
+		"door there again (till admit --open), or wait 15 minutes, or use a token (till invite)")
+	// ErrBusy means that too many requests wait at that till, or too many from this address.
+	ErrBusy = errors.New("too many requests are waiting at that till: decide on them there (till admit), then ask again")
+	// ErrTampered means that the two sides did not see the same handshake, or that one did not keep what it committed to.
+	ErrTampered = errors.New("what the two tills said to each other was changed on the way: see who is in the network, " +
+		"then try again, or use a token (till invite)")
+	// ErrNoRequest means that no waiting request has this ID: it was decided, has expired, or its till hung up.
+	ErrNoRequest = errors.New("no such request waits here (any more): list those that do (till admit)")
 )

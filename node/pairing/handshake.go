@@ -17,8 +17,9 @@ const ALPN = "tillmesh-pair/1"
 const (
 	protocolVersion byte = 1
 
-	// Methods of proving the right to join. Append, never reuse; 2 is set aside for six digits compared on two screens.
-	methodToken byte = 1
+	// Methods of proving the right to join. Append, never reuse.
+	methodToken  byte = 1
+	methodDigits byte = 2
 
 	headLen      = 4       // version, method or status, length of the body (two bytes, big endian)
 	maxHeadBody  = 1024    // bytes of the body after a head, in every version
@@ -35,6 +36,8 @@ const (
 	statusMethod    byte = 3 // a method that the inviting till does not offer
 	statusTooMany   byte = 4 // too many wrong attempts in the last minute
 	statusMalformed byte = 5 // the body has another shape
+	statusClosed    byte = 6 // six digits: the door is closed after failed requests
+	statusBusy      byte = 7 // six digits: too many requests wait
 )
 
 // Domain strings: two keys of one token have nothing in common.

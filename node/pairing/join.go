@@ -62,26 +62,9 @@ func prove(random io.Reader, ch Channel, token Token) (secure, error) {
 	if err != nil {
 		return secure{}, fmt.Errorf("draw a key for the handshake: %w", err)
 	}
-	if err := writeHead(ch.Conn, methodToken, hello{id: id, noise: [noiseMessage]byte(first)}.encode()); err != nil {
-		return secure{}, broken("send the first message", err)
-	}
-	reply, body, err := readHead(ch.Conn)
+	body, err := open(ch, methodToken, hello{id: id, noise: [noiseMessage]byte(first)}.encode())
 	if err != nil {
-		return secure{}, broken("receive the second message", err)
-	}
-	if reply.version != protocolVersion || reply.what == statusVersion {
-		return secure{}, fmt.Errorf("%w (its version is %d, ours %d)", ErrVersion, reply.version, protocolVersion)
-	}
-	switch reply.what {
-	case statusGo:
-	case statusRefused:
-		return secure{}, ErrWrongToken
-	case statusMethod:
-		return secure{}, fmt.Errorf("%w (it does not take tokens)", ErrVersion)
-	case statusTooMany:
-		return secure{}, ErrTooManyAttempts
-	default:
-		return secure{}, fmt.Errorf("%w: it answers with status %d", ErrMalformed, reply.what)
+		return secure{}, err
 	}
 	if len(body) != noiseMessage {
 		return secure{}, fmt.Errorf("%w: the second message has %d bytes, not %d", ErrMalformed, len(body), noiseMessage)
@@ -94,10 +77,48 @@ func prove(random io.Reader, ch Channel, token Token) (secure, error) {
 	return secure{conn: ch.Conn, out: fromJoiner, into: fromInviter}, nil
 }
 
+// open sends the first message and returns the body of a reply that says "go".
+func open(ch Channel, method byte, first []byte) ([]byte, error) {
+	if err := writeHead(ch.Conn, method, first); err != nil {
+		return nil, broken("send the first message", err)
+	}
+	reply, body, err := readHead(ch.Conn)
+	if err != nil {
+		return nil, broken("receive the second message", err)
+	}
+	if reply.version != protocolVersion || reply.what == statusVersion {
+		return nil, fmt.Errorf("%w (its version is %d, ours %d)", ErrVersion, reply.version, protocolVersion)
+	}
+	switch reply.what {
+	case statusGo:
+		return body, nil
+	case statusRefused:
+		return nil, ErrWrongToken
+	case statusMethod:
+		return nil, fmt.Errorf("%w (it does not take method %d)", ErrVersion, method)
+	case statusTooMany:
+		return nil, ErrTooManyAttempts
+	case statusClosed:
+		return nil, ErrDoorClosed
+	case statusBusy:
+		return nil, ErrBusy
+	}
+	return nil, fmt.Errorf("%w: it answers with status %d", ErrMalformed, reply.what)
+}
+
 func ask(ctx context.Context, s secure, request []byte, keep Keep) (Answer, error) {
 	if err := s.send("send the request", request); err != nil {
 		return Answer{}, err
 	}
+	answer, err := s.answer()
+	if err != nil {
+		return answer, err
+	}
+	return s.store(ctx, answer, keep)
+}
+
+// answer waits for an accepting answer. With [ErrDeclined] it returns the other kind.
+func (s secure) answer() (Answer, error) {
 	plain, err := s.receive("receive the answer", maxAnswer)
 	if err != nil {
 		return Answer{}, err
@@ -109,6 +130,11 @@ func ask(ctx context.Context, s secure, request []byte, keep Keep) (Answer, erro
 	if !answer.Accepted {
 		return answer, declined(answer)
 	}
+	return answer, nil
+}
+
+// store keeps an accepting answer and says so.
+func (s secure) store(ctx context.Context, answer Answer, keep Keep) (Answer, error) {
 	if err := keep(ctx, answer); err != nil {
 		return Answer{}, fmt.Errorf("keep the admission to %q: %w", answer.ShopName, err)
 	}
@@ -120,11 +146,16 @@ func ask(ctx context.Context, s secure, request []byte, keep Keep) (Answer, erro
 
 func declined(answer Answer) error {
 	reason := fmt.Errorf("%w: %s (%s)", ErrDeclined, answer.Text, answer.Code)
-	switch answer.Code {
-	case CodeUsed:
-		return errors.Join(ErrUsed, reason)
-	case CodeExpired:
-		return errors.Join(ErrWrongToken, reason)
+	kind, ok := map[string]error{
+		CodeUsed:       ErrUsed,
+		CodeExpired:    ErrWrongToken,
+		CodeRefused:    ErrRefused,
+		CodeUnanswered: ErrUnanswered,
+		CodeClosed:     ErrDoorClosed,
+		CodeBusy:       ErrBusy,
+	}[answer.Code]
+	if !ok {
+		return reason
 	}
-	return reason
+	return errors.Join(kind, reason)
 }

@@ -20,6 +20,7 @@ const (
 	MaxAdmission = 256 // pieces of admission
 	MaxPeers     = 64  // addresses of peers
 	MaxPeer      = 262 // bytes of one address: a host name of 255, a colon, a port, and brackets around an IPv6 address
+	MaxKeys      = 16  // gossip keys beside the shop key
 )
 
 // Reason codes that this package puts into an [Answer] itself. A caller's codes must differ.
@@ -28,11 +29,17 @@ const (
 	CodeExpired   = "expired"   // the token expired or was withdrawn during the admission
 	CodeMalformed = "malformed" // the request breaks the protocol
 	CodeFailed    = "failed"    // the inviting till could not complete the admission
+
+	// Of six digits.
+	CodeRefused    = "refused"    // the person at the till said no
+	CodeUnanswered = "unanswered" // nobody decided in time
+	CodeClosed     = "closed"     // the door was closed meanwhile
+	CodeBusy       = "busy"       // the last seat was taken meanwhile
 )
 
 // Request is what the new till says about itself.
 type Request struct {
-	// DeviceKey is the public device key. [Join] sets it to the key of the TLS connection, and Accept checks that.
+	// DeviceKey is the public device key. [Join] and [Ask] set it to the key of the TLS connection, and Accept checks that.
 	DeviceKey ed25519.PublicKey
 	// Name is what people call the till, 1 to [MaxName] runes.
 	Name string
@@ -44,6 +51,17 @@ type Request struct {
 	Version string
 	// Mode is how it was asked to join, empty or up to [MaxMode] runes.
 	Mode string
+	// Replaces is the till whose place this one takes, or zero. It is a wish: who decides on the request decides on that too.
+	// A program from before this field admits without replacing.
+	Replaces crdt.TillID
+}
+
+// GossipKey is a gossip key that replaced the shop key after a revocation.
+type GossipKey struct {
+	// Key is the key. It is secret.
+	Key [32]byte
+	// Revocations is how many revocations its maker knew.
+	Revocations uint32
 }
 
 // Answer is what the inviting till replies. If Accepted is false only Code and Text count, the other fields do not travel.
@@ -67,6 +85,9 @@ type Answer struct {
 	Peers []string
 	// LinkPort is the port on which the inviting till takes links.
 	LinkPort uint16
+	// GossipKeys are the gossip keys beside ShopKey, up to [MaxKeys], none twice; empty while nobody was revoked. A program
+	// from before this field learns them over its links.
+	GossipKeys []GossipKey
 }
 
 func (r Request) check() error {
@@ -85,7 +106,13 @@ func (r Request) check() error {
 	if err := checkText("version", r.Version, 1, MaxVersion); err != nil {
 		return err
 	}
-	return checkText("mode", r.Mode, 0, MaxMode)
+	if err := checkText("mode", r.Mode, 0, MaxMode); err != nil {
+		return err
+	}
+	if r.Replaces == crdt.TillIDOf(r.DeviceKey) {
+		return fmt.Errorf("%w: the till wants to replace itself", ErrMalformed)
+	}
+	return nil
 }
 
 // maxMillis is the last millisecond of the year 9999, the last that every format of a time can spell.
@@ -128,6 +155,20 @@ func (a Answer) check() error {
 		if err := checkText("address of a peer", peer, 1, MaxPeer); err != nil {
 			return err
 		}
+	}
+	return checkKeys(a.GossipKeys)
+}
+
+func checkKeys(keys []GossipKey) error {
+	if len(keys) > MaxKeys {
+		return fmt.Errorf("%w: %d gossip keys, at most %d", ErrMalformed, len(keys), MaxKeys)
+	}
+	seen := make(map[[32]byte]bool, len(keys))
+	for i, k := range keys {
+		if k.Key == [32]byte{} || seen[k.Key] {
+			return fmt.Errorf("%w: gossip key %d is zero or comes twice", ErrMalformed, i)
+		}
+		seen[k.Key] = true
 	}
 	return nil
 }

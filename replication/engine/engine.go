@@ -43,11 +43,26 @@ type Config struct {
 	// Notify is called when the state of links or the equality with peers changed. It must not block.
 	Notify func()
 
+	// Held is called when another till said that it holds more, so that Holders may answer otherwise. It must not block and
+	// must not call the Engine. nil: nobody is told.
+	Held func()
+
 	// Settle is called when nothing was written for a moment after own changes were; nil if nothing needs it.
 	Settle func() error
 
 	// Unknown reports whether an error of the store leaves the outcome of a write unknown.
 	Unknown func(error) bool
+
+	// Now is the wall clock that peers are told of; nil: time.Now. It may be wrong and may jump: timers do not follow it.
+	Now func() time.Time
+
+	// Doubt is called when the lineage of the store comes into doubt; nothing own is written any more from then on, and
+	// Run is about to return the same doubt. It must not block and must not call the Engine. nil: nobody is told.
+	Doubt func(replication.DoubtError)
+
+	// Event is called with what else should be known: forks, keys that speak twice, differences that an audit found. It must
+	// not block and must not call the Engine. nil: it is only logged.
+	Event func(replication.Event)
 }
 
 // Engine runs one till's replication. All methods may be called at any time.
@@ -61,10 +76,13 @@ type Engine struct {
 	kicks    map[replication.LinkID]chan struct{}
 	asks     map[askKey]chan answer
 	stopped  bool
+	told     uint64 // Told of the core, when Held was called last
 	fatal    error
-	doubts   string
-	commitCh chan struct{} // something waits for the committer
-	timeCh   chan struct{} // the deadline may have changed
+	doubt    *replication.DoubtError
+	audits   map[uint64]chan struct{} // closed when an audit that was asked for has ended
+	auditCh  chan struct{}            // an audit wants rows
+	commitCh chan struct{}            // something waits for the committer
+	timeCh   chan struct{}            // the deadline may have changed
 	asked    sync.WaitGroup
 }
 
@@ -86,6 +104,8 @@ func New(cfg Config) *Engine {
 		waiters:  make(map[uint64]chan replication.Result),
 		kicks:    make(map[replication.LinkID]chan struct{}),
 		asks:     make(map[askKey]chan answer),
+		audits:   make(map[uint64]chan struct{}),
+		auditCh:  make(chan struct{}, 1),
 		commitCh: make(chan struct{}, 1),
 		timeCh:   make(chan struct{}, 1),
 	}
@@ -93,13 +113,15 @@ func New(cfg Config) *Engine {
 	return e
 }
 
-// Run commits and keeps time until ctx is done or the store fails for good; links are served by Serve. Everything that
-// waits is answered before it returns, and no goroutine it started is left.
+// Run commits, keeps time and audits until ctx is done or the till must not go on: then the error is a
+// *replication.DoubtError or wraps replication.ErrStoreFailed. Links are served by Serve. Everything that waits is answered
+// before it returns, and no goroutine it started is left.
 func (e *Engine) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var timers sync.WaitGroup
 	timers.Go(func() { e.keepTime(ctx) })
+	timers.Go(func() { e.auditRows(ctx) })
 	err := e.commit(ctx)
 	cancel()
 	timers.Wait()
@@ -112,6 +134,10 @@ func (e *Engine) Run(ctx context.Context) error {
 	for ticket, ch := range e.waiters {
 		delete(e.waiters, ticket)
 		ch <- replication.Result{Ticket: ticket, Err: e.stopErrLocked()}
+	}
+	for id, ch := range e.audits {
+		delete(e.audits, id)
+		close(ch)
 	}
 	e.drained.Broadcast()
 	e.mu.Unlock()
@@ -135,11 +161,11 @@ func (e *Engine) commit(ctx context.Context) error {
 		e.mu.Lock()
 		ops := e.core.Take(batchBytes)
 		refused := e.core.Refused()
-		doubts := e.doubts
+		doubt := e.doubt
 		e.mu.Unlock()
 		e.deliver(refused)
-		if doubts != "" {
-			return fmt.Errorf("%w: %s", replication.ErrDoubt, doubts)
+		if doubt != nil { // what was taken is foreign: own changes are refused by now
+			return errors.Join(doubt, e.settle(unsettled))
 		}
 		if len(ops) == 0 {
 			select {
@@ -160,7 +186,7 @@ func (e *Engine) commit(ctx context.Context) error {
 		applied, err := e.cfg.Store.Apply(context.WithoutCancel(ctx), ops)
 		unknown := err != nil && e.cfg.Unknown != nil && e.cfg.Unknown(err)
 		e.mu.Lock()
-		results, taken := e.core.Done(time.Now(), applied, err, unknown)
+		results, taken := e.core.Done(e.nowLocked(), applied, err, unknown)
 		e.afterLocked(ctx)
 		e.drained.Broadcast()
 		e.mu.Unlock()
@@ -171,7 +197,7 @@ func (e *Engine) commit(ctx context.Context) error {
 		if unknown {
 			return fmt.Errorf("%w: %w", replication.ErrStoreFailed, err)
 		}
-		if err != nil {
+		if one := (*replication.Refused)(nil); err != nil && !errors.As(err, &one) {
 			e.cfg.Log.Error("changes were not saved", "error", err, "changes", len(ops))
 		}
 	}
@@ -240,7 +266,7 @@ func (e *Engine) keepTime(ctx context.Context) {
 	defer timer.Stop()
 	for {
 		e.mu.Lock()
-		now := time.Now()
+		now := e.nowLocked()
 		if at := e.core.Deadline(); !at.IsZero() && !now.Before(at) {
 			e.core.Tick(now)
 			e.afterLocked(ctx)
@@ -270,10 +296,28 @@ func (e *Engine) afterLocked(ctx context.Context) {
 			signal(kick)
 		}
 	}
-	if e.core.Waiting() > 0 || e.doubts != "" {
+	if e.core.Waiting() > 0 || e.doubt != nil {
 		signal(e.commitCh)
 	}
+	if e.core.HasAudit() {
+		signal(e.auditCh)
+	}
+	if told := e.core.Told(); told != e.told {
+		e.told = told
+		if e.cfg.Held != nil {
+			e.cfg.Held()
+		}
+	}
 	signal(e.timeCh)
+}
+
+// nowLocked returns the time by which the core is driven and tells the core how far the wall clock is from it. e.mu is held.
+func (e *Engine) nowLocked() time.Time {
+	now := time.Now()
+	if e.cfg.Now != nil {
+		e.core.SetWall(e.cfg.Now().Sub(now.Round(0)))
+	}
+	return now
 }
 
 func (e *Engine) eventLocked(ctx context.Context, ev replication.Event) {
@@ -297,10 +341,24 @@ func (e *Engine) eventLocked(ctx context.Context, ev replication.Event) {
 			ch <- answer{ev.OK, ev.Body}
 		}
 	case replication.EventDoubt:
-		e.doubts = ev.Text
-		e.cfg.Log.Error("this till is in doubt about its own store and stops writing", "reason", ev.Text)
-	case replication.EventNotice:
+		doubt := replication.DoubtError{Kind: ev.Doubt, Text: ev.Text, Speakers: ev.Speakers}
+		if e.doubt == nil {
+			e.doubt = &doubt
+		}
+		e.cfg.Log.Error("this till is in doubt about its own store and stops writing", "kind", ev.Doubt.String(), "reason", ev.Text)
+		if e.cfg.Doubt != nil {
+			e.cfg.Doubt(doubt)
+		}
+	case replication.EventNotice, replication.EventFork, replication.EventTwice, replication.EventCopy, replication.EventAudit:
 		e.cfg.Log.Warn("replication", "till", ev.Till.Short(), "what", ev.Text)
+		if e.cfg.Event != nil && ev.Kind != replication.EventNotice {
+			e.cfg.Event(ev)
+		}
+	case replication.EventAudited:
+		if ch := e.audits[ev.ID]; ch != nil {
+			delete(e.audits, ev.ID)
+			close(ch)
+		}
 	case replication.EventReady, replication.EventEqual:
 	}
 	if e.cfg.Notify != nil && ev.Kind != replication.EventAsked && ev.Kind != replication.EventAnswered {
@@ -341,7 +399,7 @@ func (e *Engine) Ask(ctx context.Context, till crdt.TillID, topic string, body [
 		delete(e.asks, key)
 		e.mu.Unlock()
 	}()
-	ctx, cancel := context.WithTimeout(ctx, askPatience)
+	ctx, cancel := context.WithTimeout(ctx, askPatience) // or sooner, if the caller has less patience
 	defer cancel()
 	select {
 	case a := <-ch:
@@ -362,6 +420,8 @@ type State struct {
 	Stats   replication.Stats
 	Waiting int    // bytes that wait for the disk
 	Doubt   string // why nothing is written any more, empty if all is well
+	Damaged []crdt.Scope
+	Audits  []replication.AuditResult
 }
 
 // ScopeState is the state of one scope.
@@ -375,7 +435,11 @@ type ScopeState struct {
 func (e *Engine) State() State {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	s := State{Links: e.core.Links(), Hash: e.core.StateHash(), Stats: e.core.Stats(), Waiting: e.core.Waiting(), Doubt: e.doubts}
+	s := State{Links: e.core.Links(), Hash: e.core.StateHash(), Stats: e.core.Stats(), Waiting: e.core.Waiting(),
+		Damaged: e.core.Damaged(), Audits: e.core.Audits()}
+	if e.doubt != nil {
+		s.Doubt = e.doubt.Text
+	}
 	for _, scope := range e.core.Scopes() {
 		s.Scopes = append(s.Scopes, ScopeState{scope, e.core.Context(scope).Hash(), e.core.Digest(scope)})
 	}
@@ -387,6 +451,13 @@ func (e *Engine) Holders(scope crdt.Scope, d crdt.Dot) []crdt.TillID {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.core.Holders(scope, d)
+}
+
+// Lacks returns what is held here and a peer is not known to hold, by scope.
+func (e *Engine) Lacks(peer crdt.TillID) map[crdt.Scope]crdt.Context {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.core.Lacks(peer)
 }
 
 func signal(ch chan struct{}) {

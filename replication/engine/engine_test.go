@@ -30,6 +30,8 @@ type till struct {
 	id     crdt.TillID
 	engine *engine.Engine
 	store  *store.Store
+	rows   *memory.Store
+	ended  error // what Run returned; read after the till has stopped
 
 	mu    sync.Mutex
 	taken []replication.Taken
@@ -44,25 +46,39 @@ func (a *till) took() int {
 // start runs n tills of one shop; asked answers their questions.
 func start(t *testing.T, n int, asked func(context.Context, crdt.TillID, string, []byte) ([]byte, bool)) []*till {
 	t.Helper()
+	return startWith(t, n, func(cfg *engine.Config) { cfg.Asked = asked })
+}
+
+// startWith is start with a change to each engine's configuration.
+func startWith(t *testing.T, n int, change func(*engine.Config)) []*till {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	tills := make([]*till, n)
 	for i := range tills {
-		st, err := store.Open(ctx, memory.New())
+		r := memory.New()
+		st, err := store.Open(ctx, r)
 		require.NoError(t, err)
-		a := &till{id: crdt.TillID{byte(i + 1)}, store: st}
+		a := &till{id: crdt.TillID{byte(i + 1)}, store: st, rows: r}
 		core := replication.NewCore(replication.Config{
 			Shop: crdt.ShopID{1}, Till: a.id, Replica: crdt.ReplicaID{byte(i + 1)}, Boot: 1, Nonce: [16]byte{byte(i + 1)}, Roster: anyone{},
+			AuditEvery: time.Hour,
 		})
-		a.engine = engine.New(engine.Config{
-			Core: core, Store: st, Log: slog.New(slog.DiscardHandler), Asked: asked,
+		cfg := engine.Config{
+			Core: core, Store: st, Log: slog.New(slog.DiscardHandler),
 			Applied: func(list []replication.Taken) {
 				a.mu.Lock()
 				defer a.mu.Unlock()
 				a.taken = append(a.taken, list...)
 			},
+		}
+		change(&cfg)
+		a.engine = engine.New(cfg)
+		running.Go(func() {
+			if a.ended = a.engine.Run(ctx); cfg.Doubt == nil {
+				require.NoError(t, a.ended)
+			}
 		})
-		running.Go(func() { require.NoError(t, a.engine.Run(ctx)) })
 		tills[i] = a
 	}
 	t.Cleanup(func() {

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,6 +21,8 @@ type Conn struct {
 	Peer crdt.TillID
 	// Compress reports whether compressing pays on this connection now: it does below about 100 MB/s. nil means no.
 	Compress func() bool
+	// ReadSize is how much the connection gives at a time at most, so that no more room is kept for it; zero means 32 KiB or more.
+	ReadSize int
 	// WriteDeadline sets a deadline for writing; nil means none is set.
 	WriteDeadline func(time.Time) error
 }
@@ -38,7 +41,7 @@ func (e *Engine) Serve(ctx context.Context, conn Conn) error {
 		defer e.mu.Unlock()
 		return errors.Join(e.stopErrLocked(), conn.Close())
 	}
-	id := e.core.LinkUp(time.Now(), conn.Peer)
+	id := e.core.LinkUp(e.nowLocked(), conn.Peer)
 	e.kicks[id] = kick
 	e.afterLocked(ctx)
 	e.mu.Unlock()
@@ -55,7 +58,7 @@ func (e *Engine) Serve(ctx context.Context, conn Conn) error {
 	both.Wait()
 
 	e.mu.Lock()
-	e.core.LinkDown(time.Now(), id)
+	e.core.LinkDown(e.nowLocked(), id)
 	delete(e.kicks, id)
 	for key, ch := range e.asks {
 		if key.link == id {
@@ -85,7 +88,7 @@ func (e *Engine) Serve(ctx context.Context, conn Conn) error {
 var errBye = errors.New("said goodbye")
 
 func (e *Engine) read(ctx context.Context, conn Conn, id replication.LinkID, refused *error) error {
-	d, err := wire.NewDecoder(bufio.NewReaderSize(conn, 32<<10))
+	d, err := wire.NewDecoder(bufio.NewReaderSize(conn, cmp.Or(conn.ReadSize, 32<<10)))
 	if err != nil {
 		return err
 	}
@@ -105,7 +108,7 @@ func (e *Engine) read(ctx context.Context, conn Conn, id replication.LinkID, ref
 			return context.Cause(ctx)
 		}
 		if err == nil {
-			err = e.core.ReceivePrepared(time.Now(), id, prepared)
+			err = e.core.ReceivePrepared(e.nowLocked(), id, prepared)
 		}
 		if err != nil {
 			*refused = err
@@ -129,6 +132,9 @@ func (e *Engine) write(ctx context.Context, conn Conn, id replication.LinkID, ki
 	for {
 		e.mu.Lock()
 		out := e.core.Next(id)
+		if len(out) > 0 && e.core.HasAudit() {
+			signal(e.auditCh) // it waited until this was gone
+		}
 		var read replication.Read
 		pending := false
 		if len(out) == 0 {

@@ -9,8 +9,9 @@ import (
 	"net"
 	"os"
 	"slices"
-	"sync"
 	"time"
+
+	"github.com/tillmesh/tillmesh/crdt"
 )
 
 const (
@@ -24,7 +25,12 @@ const (
 	acceptPause = 100 * time.Millisecond
 )
 
-var errNoise = errors.New("the caller does not speak TLS")
+var (
+	errNoise   = errors.New("the caller does not speak TLS")
+	errTooSlow = errors.New("the caller did not say who it is in time")
+	errTooFast = errors.New("connections in too short a time")
+	errBusy    = errors.New("too many callers at once")
+)
 
 // acceptAll greets every caller in a goroutine of its own until ctx is done.
 func (s *Links) acceptAll(ctx context.Context) error {
@@ -51,16 +57,11 @@ func (s *Links) acceptAll(ctx context.Context) error {
 
 // admitCaller starts the handshake if there is room for one more.
 func (s *Links) admitCaller(ctx context.Context, conn net.Conn) {
-	source, _, err := net.SplitHostPort(conn.RemoteAddr().String())
+	release, err := s.gate.enter(sourceOf(conn.RemoteAddr()), s.cfg.Now())
 	if err != nil {
-		source = conn.RemoteAddr().String() // not TCP: the whole name is the source
-	}
-	if !s.gate.enter(source) {
-		s.stats.busy.Add(1)
-		s.discard(conn)
+		s.refuse(conn, err)
 		return
 	}
-	release := sync.OnceFunc(func() { s.gate.leave(source) })
 	s.tasks.Go(func() {
 		defer release()
 		s.greet(ctx, conn, release)
@@ -73,6 +74,9 @@ func (s *Links) greet(ctx context.Context, conn net.Conn, release func()) {
 	stop := context.AfterFunc(ctx, func() { s.discard(tcp) })
 	defer stop()
 	secure, err := s.serverHandshake(ctx, tcp)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		err = fmt.Errorf("%w: %w", errTooSlow, err)
+	}
 	if err != nil {
 		s.refuse(tcp, err)
 		return
@@ -88,17 +92,35 @@ func (s *Links) greet(ctx context.Context, conn net.Conn, release func()) {
 		s.pair(ctx, secure, tcp, peer)
 		return
 	}
-	l, err := s.settle(secure, tcp, peer, false)
+	l, err := s.link(secure, tcp, peer)
 	if err != nil {
 		s.refuse(tcp, err)
 		return
 	}
+	s.gate.trust(sourceOf(conn.RemoteAddr()))
 	release()
 	s.serve(ctx, l)
 }
 
+// link settles an incoming connection. A till that was removed has proved its key by now, and is told; also if it is removed
+// at this moment.
+func (s *Links) link(conn *tls.Conn, tcp *countedConn, peer crdt.TillID) (*Link, error) {
+	if s.cfg.Former != nil && s.cfg.Former(peer) {
+		if err := s.check(peer); err != nil {
+			s.tellRemoved(conn)
+			return nil, err
+		}
+	}
+	l, err := s.settle(conn, tcp, peer, false)
+	if errors.Is(err, errRemoved) {
+		s.tellRemoved(conn)
+	}
+	return l, err
+}
+
 func (s *Links) refuse(conn net.Conn, err error) {
 	s.count(err)
+	s.stranger(conn, err)
 	s.cfg.Log.Debug("incoming connection refused", "from", conn.RemoteAddr().String(), "error", err)
 	s.discard(conn)
 }
@@ -115,36 +137,60 @@ func (s *Links) serverHandshake(ctx context.Context, tcp *countedConn) (*tls.Con
 	const recordHandshake = 0x16
 	first := make([]byte, 1)
 	if _, err := io.ReadFull(tcp, first); errors.Is(err, os.ErrDeadlineExceeded) {
-		return nil, fmt.Errorf("the caller said nothing: %w", err)
+		return nil, err
 	} else if err != nil {
 		return nil, fmt.Errorf("%w: %w", errNoise, err)
 	}
 	if first[0] != recordHandshake {
 		return nil, fmt.Errorf("%w: first byte %#02x", errNoise, first[0])
 	}
+	var refused error // why the configuration given makes the handshake fail
 	secure := tls.Server(&replayedConn{Conn: tcp, first: first}, &tls.Config{
-		MinVersion:         tls.VersionTLS13,
-		GetConfigForClient: s.configFor,
+		MinVersion: tls.VersionTLS13,
+		GetConfigForClient: func(hello *tls.ClientHelloInfo) (c *tls.Config, err error) {
+			c, refused, err = s.configFor(hello)
+			return c, err
+		},
 	})
-	return secure, secure.HandshakeContext(ctx)
+	err := secure.HandshakeContext(ctx)
+	if err != nil && refused != nil {
+		err = fmt.Errorf("%w: %w", refused, err)
+	}
+	return secure, err
 }
 
 // configFor picks the TLS of the use that the caller asks for. A caller for another shop, or for nothing we know, is
-// refused here, before our key is shown.
-func (s *Links) configFor(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+// refused before our key is shown: it gets a configuration with which the handshake ends in the alert that says why.
+func (s *Links) configFor(hello *tls.ClientHelloInfo) (c *tls.Config, refused, err error) {
 	switch {
 	case slices.Contains(hello.SupportedProtos, protocolLink):
 		if hello.ServerName != linkServerName(s.cfg.Shop) {
-			return nil, errOtherShop
+			return nobody(protocolLink), errOtherShop, nil // alert 112, unrecognized_name
 		}
-		return s.cfg.Identity.linkConfig(s.cfg.Shop, s.check), nil
+		return s.cfg.Identity.linkConfig(s.cfg.Shop, s.checkCaller), nil, nil
 	case slices.Contains(hello.SupportedProtos, protocolPair):
 		if s.cfg.Pair == nil {
-			return nil, fmt.Errorf("%w: nobody pairs here", errPairRefused)
+			return nil, nil, fmt.Errorf("%w: nobody pairs here", errPairRefused)
 		}
-		return s.cfg.Identity.pairConfig(), nil
+		return s.cfg.Identity.pairConfig(), nil, nil
+	case len(hello.SupportedProtos) > 0:
+		return nobody(protocolLink), errWrongProtocol, nil // alert 120, no_application_protocol
 	}
-	return nil, errWrongProtocol
+	return nil, nil, errWrongProtocol
+}
+
+// nobody is the TLS of a till that shows no key, so that every handshake with it fails.
+func nobody(protocol string) *tls.Config {
+	return &tls.Config{MinVersion: tls.VersionTLS13, NextProtos: []string{protocol}}
+}
+
+// checkCaller lets the handshake of a till that was removed come to its end, since only then it has proved its key and may
+// be told.
+func (s *Links) checkCaller(peer crdt.TillID) error {
+	if err := s.check(peer); !errors.Is(err, errRemoved) {
+		return err
+	}
+	return nil
 }
 
 // replayedConn gives the bytes in first to its reader before those of the connection.
@@ -160,31 +206,4 @@ func (c *replayedConn) Read(b []byte) (int, error) {
 		return n, nil
 	}
 	return c.Conn.Read(b)
-}
-
-// gate counts the handshakes under way, in all and by source address.
-type gate struct {
-	mu       sync.Mutex
-	all      int
-	bySource map[string]int
-}
-
-func (g *gate) enter(source string) bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.all >= handshakesAtOnce || g.bySource[source] >= handshakesPerSource {
-		return false
-	}
-	g.all++
-	g.bySource[source]++
-	return true
-}
-
-func (g *gate) leave(source string) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.all--
-	if g.bySource[source]--; g.bySource[source] == 0 {
-		delete(g.bySource, source)
-	}
 }

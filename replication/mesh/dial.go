@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"net"
 	"sync"
 	"time"
 
@@ -18,8 +19,9 @@ const dialsPerTarget = 4
 var errOtherTill = errors.New("another till answers there")
 
 // reach tries the addresses of one place, several at a time; the first that gives a link to the wanted till (any
-// allowed one if want is zero) ends the search. found is the till that answered last, also when it gave no link.
-func (s *Links) reach(ctx context.Context, addrs []string, want crdt.TillID) (l *Link, found crdt.TillID, err error) {
+// allowed one if want is zero) ends the search. found is the till that answered last, also when it gave no link. When
+// connect is done addresses that did not answer yet are given up.
+func (s *Links) reach(ctx, connect context.Context, addrs []string, want crdt.TillID) (l *Link, found crdt.TillID, err error) {
 	type answer struct {
 		link *Link
 		till crdt.TillID
@@ -38,7 +40,7 @@ func (s *Links) reach(ctx context.Context, addrs []string, want crdt.TillID) (l 
 				answers <- answer{err: ctx.Err()}
 				return
 			}
-			link, till, err := s.dialOne(ctx, addr, want)
+			link, till, err := s.dialOne(ctx, connect, addr, want)
 			if err != nil {
 				err = fmt.Errorf("%s: %w", addr, err)
 			}
@@ -69,17 +71,21 @@ func (s *Links) reach(ctx context.Context, addrs []string, want crdt.TillID) (l 
 }
 
 // dialOne tries one address. The till that answered is returned with an error, too, when it proved its key.
-func (s *Links) dialOne(ctx context.Context, addr string, want crdt.TillID) (*Link, crdt.TillID, error) {
-	connect, cancel := context.WithTimeout(ctx, connectTimeout)
-	defer cancel()
-	raw, err := s.cfg.Dial(connect, "tcp", addr)
+func (s *Links) dialOne(ctx, connect context.Context, addr string, want crdt.TillID) (*Link, crdt.TillID, error) {
+	raw, err := s.connect(ctx, connect, addr)
 	if err != nil {
+		if ctx.Err() == nil && connect.Err() == nil {
+			s.note(addr, crdt.TillID{}, fmt.Errorf("%w: %w", errNoConnection, err))
+		}
 		return nil, crdt.TillID{}, err
 	}
 	tcp := &countedConn{Conn: raw}
 	stop := context.AfterFunc(ctx, func() { s.discard(tcp) })
 	l, peer, err := s.clientHandshake(ctx, tcp, want)
 	inTime := stop()
+	if inTime {
+		s.note(addr, peer, err)
+	}
 	switch {
 	case err != nil:
 		s.discard(tcp)
@@ -91,7 +97,40 @@ func (s *Links) dialOne(ctx context.Context, addr string, want crdt.TillID) (*Li
 		s.abandon(l)
 		return nil, peer, ctx.Err()
 	}
+	s.prove(addr)
 	return l, peer, nil
+}
+
+// connect opens a connection; either context ends the try.
+func (s *Links) connect(ctx, connect context.Context, addr string) (net.Conn, error) {
+	if !s.isProven(addr) {
+		if err := s.unproven.Wait(ctx); err != nil {
+			return nil, err
+		}
+	}
+	connect, cancel := context.WithTimeout(connect, connectTimeout)
+	defer cancel()
+	defer context.AfterFunc(ctx, cancel)()
+	return s.cfg.Dial(connect, "tcp", addr)
+}
+
+// maxProven bounds the addresses remembered because they led to a link.
+const maxProven = 1024
+
+func (s *Links) isProven(addr string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, ok := s.mu.proven[addr]
+	return ok
+}
+
+func (s *Links) prove(addr string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.mu.proven) >= maxProven {
+		clear(s.mu.proven)
+	}
+	s.mu.proven[addr] = struct{}{}
 }
 
 // clientHandshake makes the link over a fresh connection.
@@ -121,5 +160,6 @@ func (s *Links) clientHandshake(ctx context.Context, tcp *countedConn, want crdt
 
 // refusal tells a peer that we refused from one that was not reached; only the first kind has a counter of its own.
 func refusal(err error) bool {
-	return errors.Is(err, errNotChosen) || errors.Is(err, errUnknownKey) || errors.Is(err, errWrongProtocol)
+	return errors.Is(err, errNotChosen) || errors.Is(err, errUnknownKey) || errors.Is(err, errRemoved) ||
+		errors.Is(err, errWrongProtocol)
 }

@@ -8,7 +8,7 @@
 //   - [Links] keeps at most one authenticated connection to every other till, for ever: it dials, accepts, settles
 //     which of two crossing connections stays, and hands each link to a session.
 //   - [Gossip] adapts memberlist: it says which tills are alive, quickly and approximately. Nothing that must be
-//     right may depend on it. Links work without it.
+//     right may depend on it. Links work without it. [GossipKeys] are the keys it is encrypted with.
 //
 // # One port, two uses
 //
@@ -24,6 +24,22 @@
 // one decides, so both sides always keep the same connection, and one that carries a session is not disturbed by a
 // late rival. The higher till dials only while it has no link; so a connection from it which arrives well after the
 // link was made means that its end of that link is gone (it restarted, its cable was out), and the new one replaces it.
+//
+// A till that calls although it was removed from the shop gets "removed" in place of "ready" or "go", after it has proved its
+// key, and nothing more; so it learns why nobody talks to it. It is the word of one till.
+//
+// Other refusals are TLS alerts, sent before the called till shows its key: 112 (unrecognized_name) to who means another
+// shop, 120 (no_application_protocol) to who speaks no protocol of this port, such as a later version of links; 42
+// (bad_certificate) to a key that is not in the roster. [Links.LastDial] says which one an address answered with.
+//
+// # Strangers
+//
+// Everybody on the network can speak to both ports, so nothing is spent on a caller before it proved a key. A link's
+// caller has three seconds for its handshake; how many are looked at is bounded in all, by source address, and by second
+// and source; an address from which a till of the shop came has places that others cannot take. Gossip is decrypted here
+// before memberlist sees it: the library would answer copies of what was said before, log every junk packet and read
+// 20 MiB from anybody. Addresses that never led to a till are dialled within a rate, since discovery can be told
+// anything. All that is refused is counted by its reason, and the addresses it came from are remembered.
 //
 // # Concurrency
 //

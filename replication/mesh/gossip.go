@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log"
 	"log/slog"
+	"maps"
 	"net/netip"
 	"slices"
 	"sync"
@@ -30,10 +31,12 @@ type GossipConfig struct {
 	// Boot is the number of this start, and LinkPort the TCP port of this till's links; both are told to all.
 	Boot     uint32
 	LinkPort uint16
-	// Bind is where gossip listens, TCP and UDP. An unspecified address means all IPv4 ones, port 0 a free one.
+	// Bind is where gossip listens, TCP and UDP. An unspecified address of either version means all of this machine, IPv4
+	// and IPv6; port 0 a free one.
 	Bind netip.AddrPort
 	// Advertise returns the address that others are told; optional. An invalid address means: none now, ask again.
-	// By default it is the bound address or, if that is unspecified, the first private IPv4 address of the machine.
+	// By default it is the bound address or, if that is unspecified, the first private IPv4 address of the machine, or an
+	// IPv6 one if it has no IPv4.
 	// When the answer changes, the till leaves and joins again under the new address.
 	Advertise func() netip.Addr
 	// AdvertisePort is the port that others are told; optional, by default the bound one.
@@ -44,7 +47,7 @@ type GossipConfig struct {
 	// not call Gossip. Who holds the shop key can lie about its ID, so this is a guard and no wall.
 	Allowed func(crdt.TillID) bool
 	// Addresses returns where other tills may take gossip ("host:port"; mind that it is not the port of their links).
-	// A target whose Till is alive already is left alone. Link-local IPv6 addresses cannot be joined.
+	// A target whose Till is alive already is left alone.
 	Addresses func() []Target
 	// Changed gets the tills alive, without this one, whenever they may have changed; optional. It runs in a goroutine
 	// of its own, one call at a time, and sees the latest state only.
@@ -67,6 +70,10 @@ type GossipState struct {
 	// Joins and JoinsFailed count attempts at single addresses, Conflicts claims of two addresses to one till: a few
 	// after a till changed its address, growing for ever when two machines share a device key.
 	Joins, JoinsFailed, Conflicts uint64
+	// Claims are the tills that two addresses claimed, in the order of their IDs; at most 64.
+	Claims []Claim
+	// Refused counts what came from the network and was not of this shop.
+	Refused GossipRefusals
 }
 
 // Gossip tells which tills of the shop are alive, through memberlist. It may be late and it may be wrong; it heals
@@ -75,6 +82,8 @@ type Gossip struct {
 	cfg         GossipConfig
 	keys        *memberlist.Keyring
 	log         *gossipLog
+	guard       *gossipGuard
+	strangers   strangers
 	members     members
 	wake        chan struct{} // one slot
 	joins       atomic.Uint64
@@ -86,6 +95,7 @@ type Gossip struct {
 		started bool
 		state   GossipState
 		claimed map[crdt.TillID]netip.AddrPort // the last address that claimed a till seen elsewhere
+		claims  map[crdt.TillID]Claim
 	}
 }
 
@@ -145,8 +155,9 @@ func NewGossip(cfg GossipConfig) (*Gossip, error) {
 		members: members{changed: make(chan struct{}, 1), table: make(map[crdt.TillID]Member)},
 		wake:    make(chan struct{}, 1),
 	}
+	g.guard = newGossipGuard(cfg.Shop.String(), &g.strangers)
 	if cfg.Transport == nil {
-		g.cfg.Transport = func(l *log.Logger) (memberlist.Transport, error) { return listenGossip(cfg.Bind, l) }
+		g.cfg.Transport = func(l *log.Logger) (memberlist.Transport, error) { return listenGossip(cfg.Bind, g.guard, l) }
 	}
 	if err := g.SetKeys(cfg.Key, cfg.OtherKeys...); err != nil {
 		return nil, err
@@ -189,7 +200,7 @@ func (g *Gossip) SetKeys(primary []byte, others ...[]byte) error {
 			return fmt.Errorf("remove gossip key: %w", err)
 		}
 	}
-	return nil
+	return g.guard.setKeys(keep)
 }
 
 // Members returns the tills alive, without this one, in the order of their IDs.
@@ -199,10 +210,15 @@ func (g *Gossip) Members() []Member { return g.members.all() }
 func (g *Gossip) State() GossipState {
 	g.mu.Lock()
 	st := g.mu.state
+	st.Claims = slices.SortedFunc(maps.Values(g.mu.claims), func(a, b Claim) int { return a.Till.Compare(b.Till) })
 	g.mu.Unlock()
 	st.Joins, st.JoinsFailed, st.Conflicts = g.joins.Load(), g.joinsFailed.Load(), g.conflicts.Load()
+	st.Refused = g.guard.refusals()
 	return st
 }
+
+// Strangers returns the addresses whose gossip was refused, the most often refused first; at most 32.
+func (g *Gossip) Strangers() []Stranger { return g.strangers.all() }
 
 // Wake says that something may have changed: the network came up, an address was found. Missing tills are joined at
 // once.

@@ -3,6 +3,7 @@ package mesh
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 
 	"github.com/hashicorp/memberlist"
 	"github.com/tillmesh/tillmesh/crdt"
@@ -82,7 +83,14 @@ func (d delegate) NotifyConflict(existing, other *memberlist.Node) {
 	d.g.conflicts.Add(1)
 	d.g.log.note("two addresses claim one till", existing.Name, "till", existing.Name,
 		"known", existing.Address(), "claimed", other.Address())
-	if m, err := memberOf(other, d.g.cfg.Now()); err == nil && m.Till != d.g.cfg.Till {
+	m, err := memberOf(other, d.g.cfg.Now())
+	if err != nil {
+		return
+	}
+	if known, ok := netip.AddrFromSlice(existing.Addr); ok {
+		d.g.conflict(m.Till, netip.AddrPortFrom(known.Unmap(), existing.Port), m.Addr)
+	}
+	if m.Till != d.g.cfg.Till {
 		d.g.claim(m.Till, m.Addr)
 	}
 }

@@ -21,7 +21,7 @@ func startRealGossip(t *testing.T, n int, bind string, addresses func() []Target
 	g, err := NewGossip(GossipConfig{
 		Till: gossipTill(n), Shop: testShop, Key: testKey, Boot: 1, LinkPort: 8481,
 		Bind: netip.MustParseAddrPort(bind), Addresses: addresses,
-		Networks: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
+		Networks: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")},
 	})
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(context.Background())
@@ -82,14 +82,17 @@ func TestGossipDialsFromItsOwnAddress(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer func() { require.NoError(t, listener.Close()) }()
-	n, err := listenGossip(netip.MustParseAddrPort("127.0.0.3:0"), log.Default())
+	n, err := listenGossip(netip.MustParseAddrPort("127.0.0.3:0"), testGuard(t), log.Default())
 	require.NoError(t, err)
 	conn, err := n.DialTimeout(listener.Addr().String(), time.Second)
 	require.NoError(t, err)
-	require.Equal(t, "127.0.0.3", conn.LocalAddr().(*net.TCPAddr).IP.String())
+	far, err := listener.Accept()
+	require.NoError(t, err)
+	require.Equal(t, "127.0.0.3", ipOf(far.RemoteAddr()).String())
 	require.NoError(t, conn.Close())
+	require.NoError(t, far.Close())
 	// A caller that nobody reads from must not keep Shutdown waiting.
-	caller, err := net.Dial("tcp", netip.AddrPortFrom(netip.MustParseAddr("127.0.0.3"), uint16(n.GetAutoBindPort())).String())
+	caller, err := net.Dial("tcp", netip.AddrPortFrom(netip.MustParseAddr("127.0.0.3"), n.port).String())
 	require.NoError(t, err)
 	require.NoError(t, n.Shutdown())
 	require.NoError(t, n.Shutdown())
@@ -112,9 +115,11 @@ func TestBestAddress(t *testing.T) {
 		return a.String()
 	}
 	require.Equal(t, "192.168.1.4", pick("fe80::1", "169.254.3.3", "8.8.8.8", "192.168.1.4", "10.0.0.1"))
-	require.Equal(t, "8.8.8.8", pick("169.254.3.3", "8.8.8.8"))
+	require.Equal(t, "8.8.8.8", pick("169.254.3.3", "8.8.8.8", "fd00::1"))
+	require.Equal(t, "fd00::1", pick("fe80::1", "169.254.3.3", "2001:db8::1", "fd00::1"))
+	require.Equal(t, "2001:db8::1", pick("fe80::1", "2001:db8::1"))
 	require.Equal(t, "169.254.3.3", pick("fe80::1", "169.254.3.3"))
-	require.Empty(t, pick("fe80::1"))
+	require.Equal(t, "fe80::1", pick("fe80::1"))
 	require.Empty(t, pick())
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"log"
+	"net"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -229,10 +230,44 @@ func TestWakeRejoinsAtOnce(t *testing.T) {
 			within(t, tillAlone, func() bool { return sees(tills[1:]...) && sees(tills[0]) }, "one is alone")
 			network.split(nil)
 			tills[0].Wake()
-			within(t, gossipTimeout+time.Second, func() bool { return sees(tills...) },
+			within(t, gossipTimeout+2*time.Second, func() bool { return sees(tills...) },
 				"joined by the hint, once the joins begun in the dark have ended")
 		})
 	}
+}
+
+// asked tells when the library asks for the address to tell the others: once to see that there is one, and once for its
+// own first word in its own list.
+type asked struct {
+	*testTransport
+	address func()
+}
+
+func (a asked) FinalAdvertiseAddr(ip string, port int) (net.IP, int, error) {
+	a.address()
+	return a.testTransport.FinalAdvertiseAddr(ip, port)
+}
+
+// TestNothingIsReadBeforeTheFirstWord: a till that is back at once still hears of its run before. If the library read that
+// before its own first word it would be dead in its own list and end the program when it leaves.
+func TestNothingIsReadBeforeTheFirstWord(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		network := newTestNetwork()
+		unread := make(chan int, 8)
+		g := startGossip(t, network, 1, 1, func(c *GossipConfig) {
+			c.Transport = func(*log.Logger) (memberlist.Transport, error) {
+				transport := network.attach(gossipAddr(1))
+				transport.packets <- &memberlist.Packet{Buf: []byte("of the run before"), From: net.UDPAddrFromAddrPort(gossipAddr(2))}
+				return asked{transport, func() {
+					synctest.Wait() // whoever would read has read
+					unread <- len(transport.packets)
+				}}, nil
+			}
+		})
+		checked, own := <-unread, <-unread
+		g.stop()
+		require.Equal(t, []int{1, 1}, []int{checked, own})
+	})
 }
 
 func TestRestartsAreSeenByTheirBootNumber(t *testing.T) {

@@ -163,21 +163,10 @@ func TestSilentCallersAreBoundedAndEnd(t *testing.T) {
 	require.Less(t, time.Since(started), handshakeTimeout)
 	require.Equal(t, "127.0.0.2", y.running()[0].RemoteAddr().(*net.TCPAddr).IP.String(), "dialled from the listener's address")
 
-	soon(t, func() bool { return y.Stats().HandshakeFailed == handshakesPerSource }, "the silent ones run out of time")
+	soon(t, func() bool { return y.Stats().TooSlow == handshakesPerSource }, "the silent ones run out of time")
 	for _, c := range conns {
 		require.NoError(t, c.Close())
 	}
-}
-
-func TestGateBoundsAllSourcesTogether(t *testing.T) {
-	g := gate{bySource: map[string]int{}}
-	for i := range handshakesAtOnce {
-		require.True(t, g.enter(string(rune('a'+i))))
-	}
-	require.False(t, g.enter("late"))
-	g.leave("a")
-	require.True(t, g.enter("late"))
-	require.NotContains(t, g.bySource, "a", "nothing is kept about who has left")
 }
 
 func TestPairingTakesAnyKeyAndLinksDoNot(t *testing.T) {
@@ -238,40 +227,81 @@ func TestPairingIsBounded(t *testing.T) {
 			inside <- err
 		}
 	})
-	var open []net.Conn
-	enter := func() net.Conn {
-		conn, _, err := DialPairing(t.Context(), stranger, nil, y.addr)
+	enter := func(from byte) net.Conn {
+		dial := dialFrom(&net.TCPAddr{IP: net.IPv4(127, 0, 0, from)})
+		conn, _, err := DialPairing(t.Context(), stranger, dial, y.addr)
 		require.NoError(t, err)
 		return conn
 	}
-	for range pairAtOnce {
-		open = append(open, enter())
-		require.NoError(t, <-inside)
+	refused := func(from byte, why string) {
+		before := y.Stats().PairRefused
+		conn := enter(from)
+		_, err := conn.Read(make([]byte, 1))
+		require.Error(t, err, why)
+		require.NoError(t, conn.Close())
+		require.Equal(t, before+1, y.Stats().PairRefused)
 	}
-	late := enter()
-	_, err := late.Read(make([]byte, 1))
-	require.Error(t, err)
-	require.NoError(t, late.Close())
-	require.Equal(t, uint64(1), y.Stats().PairRefused)
+	var open []net.Conn
+	for n := range pairAtOnce {
+		open = append(open, enter(byte(10+n/pairPerSource)))
+		require.NoError(t, <-inside)
+		if n == pairPerSource-1 {
+			refused(10, "one machine does not take all places")
+		}
+	}
+	refused(20, "and there are no more")
 	for _, c := range open {
 		require.NoError(t, c.Close())
 		require.Error(t, <-inside)
 	}
 
 	for range pairBurst - pairAtOnce {
-		conn := enter()
+		conn := enter(30)
 		require.NoError(t, <-inside)
 		require.NoError(t, conn.Close())
 		require.True(t, errors.Is(<-inside, io.EOF))
 	}
-	fast := enter()
-	_, err = fast.Read(make([]byte, 1))
-	require.Error(t, err, "too many in too short a time")
-	require.NoError(t, fast.Close())
-
+	refused(30, "too many in too short a time")
 	clock.step(time.Second)
-	conn := enter()
+	conn := enter(30)
 	require.NoError(t, <-inside)
 	require.NoError(t, conn.Close())
 	require.Error(t, <-inside)
+}
+
+func TestARevokedTillLosesItsLinkAndMayOnlyAskToPair(t *testing.T) {
+	low, high := pairOfIdentities(t)
+	for name, revoked := range map[string]*Identity{"lower": low, "higher": high} {
+		t.Run(name, func(t *testing.T) {
+			host := low
+			if revoked == low {
+				host = high
+			}
+			asked := make(chan crdt.TillID, 1)
+			y := startTill(t, host, "127.0.0.1:0", func(c *LinksConfig) {
+				c.Former = func(till crdt.TillID) bool { return till == revoked.Till() }
+				c.Pair = func(_ context.Context, _ net.Conn, peer crdt.TillID) { asked <- peer }
+			})
+			x := startTill(t, revoked, "127.0.0.1:0", nil)
+			y.allow(revoked)
+			x.allow(host)
+			x.aim(y.target())
+			linked(t, x, y)
+
+			y.forbid(revoked)
+			begin := time.Now()
+			y.Recheck()
+			soon(t, func() bool { return len(x.running()) == 0 && len(y.running()) == 0 }, "the link is closed")
+			require.Less(t, time.Since(begin), time.Second, "within moments")
+			soon(t, func() bool { return y.Stats().Removed > 0 }, "its next connection is refused, for this reason")
+			require.Zero(t, y.Stats().UnknownKey)
+			require.Equal(t, errRemoved.Error(), y.Strangers()[0].Reason)
+			require.Equal(t, 1, y.begun())
+
+			conn, _, err := DialPairing(t.Context(), revoked, nil, y.addr)
+			require.NoError(t, err)
+			require.Equal(t, revoked.Till(), <-asked, "pairing is open to all; who pairs judges the key")
+			require.NoError(t, conn.Close())
+		})
+	}
 }

@@ -23,6 +23,7 @@ const (
 // Reasons why a peer is refused. They are matched with errors.Is to count the refusal.
 var (
 	errUnknownKey    = errors.New("the peer's key is not in the roster of this shop")
+	errRemoved       = errors.New("the till was removed from this shop")
 	errWrongProtocol = errors.New("the peer speaks no protocol of this port")
 	errOtherShop     = errors.New("the peer belongs to another shop")
 	errSelf          = errors.New("the address leads back to this till")

@@ -32,13 +32,19 @@ type LinksConfig struct {
 	// Allowed says whether a till of this ID may have a link. It is asked for every connection of either direction,
 	// with a lock held: it must be quick, must not call Links, and takes no lock that is held while Links is called.
 	Allowed func(crdt.TillID) bool
+	// Former says of a till that is not allowed whether it once was of the shop, so that its refusal is counted apart and a
+	// caller that proved its key is told why; optional, asked like Allowed.
+	Former func(crdt.TillID) bool
+	// ToldRemoved gets the till of the shop that refused a link because this till was removed from it; optional. It is
+	// called at every such refusal, in the goroutine of the dial: it must be quick. Others may say something else.
+	ToldRemoved func(by crdt.TillID)
 	// Addresses returns whom to link to and where they may be. It is asked at every change and every 5 s at least.
 	Addresses func() []Target
 	// Serve runs the session of a link; the link is closed when it returns. ctx is done when the link was closed on
 	// this side. Two sessions with the same till never run at once: a replaced one must return before the next begins.
 	Serve func(ctx context.Context, l *Link) error
 	// Pair handles a pairing connection from any key; optional, nil refuses them. conn is a *tls.Conn and is closed
-	// when Pair returns; it and ctx end after 60 s. At most 4 calls run at once.
+	// when Pair returns; it and ctx end after 7 minutes. At most 12 calls run at once, 3 of one address.
 	Pair func(ctx context.Context, conn net.Conn, peer crdt.TillID)
 	// Dial opens connections; optional, by default from the listener's own address.
 	Dial DialFunc
@@ -55,15 +61,19 @@ type Links struct {
 	wake      chan struct{} // one slot: the plan of dials is to be looked at
 	tasks     sync.WaitGroup
 	gate      gate
-	pairSlots chan struct{}
+	strangers strangers
+	pairGate  gate
 	pairRate  *rate.Limiter
+	unproven  *rate.Limiter // dials of addresses that never led to a till of the shop
 
 	mu struct {
 		sync.Mutex
 		started, stopped bool
 		links            map[crdt.TillID]*Link
 		places           map[string]*place
-		strangers        int // attempts under way at addresses whose till is not known
+		strangers        int                 // attempts under way at addresses whose till is not known
+		proven           map[string]struct{} // addresses that led to a link
+		results          map[string]DialResult
 	}
 }
 
@@ -88,14 +98,16 @@ func NewLinks(cfg LinksConfig) (*Links, error) {
 		cfg.Now = time.Now
 	}
 	s := &Links{
-		cfg:       cfg,
-		wake:      make(chan struct{}, 1),
-		gate:      gate{bySource: make(map[string]int)},
-		pairSlots: make(chan struct{}, pairAtOnce),
-		pairRate:  rate.NewLimiter(rate.Every(time.Second), pairBurst),
+		cfg:      cfg,
+		wake:     make(chan struct{}, 1),
+		gate:     gate{most: handshakesAtOnce, perSource: handshakesPerSource, perSecond: callsPerSecond},
+		pairGate: gate{most: pairAtOnce, perSource: pairPerSource},
+		pairRate: rate.NewLimiter(rate.Every(pairEvery), pairBurst),
+		unproven: rate.NewLimiter(unprovenDials, unprovenBurst),
 	}
 	s.mu.links = make(map[crdt.TillID]*Link)
 	s.mu.places = make(map[string]*place)
+	s.mu.proven, s.mu.results = make(map[string]struct{}), make(map[string]DialResult)
 	return s, nil
 }
 
@@ -181,6 +193,10 @@ func (s *Links) Stats() LinkStats {
 	return st
 }
 
+// Strangers returns the addresses whose connections were refused, the most often refused first; at most 32. A till that
+// had a link already is none.
+func (s *Links) Strangers() []Stranger { return s.strangers.all() }
+
 // signal lets the dial loop look at its plan.
 func (s *Links) signal() {
 	select {
@@ -191,37 +207,18 @@ func (s *Links) signal() {
 
 // check is the roster's answer about a peer, as the error that ends its handshake.
 func (s *Links) check(peer crdt.TillID) error {
-	if !s.cfg.Allowed(peer) {
-		return fmt.Errorf("%w (%s)", errUnknownKey, peer.Short())
+	if s.cfg.Allowed(peer) {
+		return nil
 	}
-	return nil
+	if s.cfg.Former != nil && s.cfg.Former(peer) {
+		return fmt.Errorf("%w (%s)", errRemoved, peer.Short())
+	}
+	return fmt.Errorf("%w (%s)", errUnknownKey, peer.Short())
 }
 
 // discard closes a connection whose last error interests nobody but the log.
 func (s *Links) discard(c interface{ Close() error }) {
 	if err := c.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
 		s.cfg.Log.Debug("closing a connection failed", "error", err)
-	}
-}
-
-// count adds a failed handshake to the right counter.
-func (s *Links) count(err error) {
-	switch {
-	case errors.Is(err, errSelf):
-		// our own address was among those to try
-	case errors.Is(err, errNotChosen):
-		s.stats.notChosen.Add(1)
-	case errors.Is(err, errUnknownKey):
-		s.stats.unknownKey.Add(1)
-	case errors.Is(err, errOtherShop):
-		s.stats.otherShop.Add(1)
-	case errors.Is(err, errWrongProtocol):
-		s.stats.wrongProtocol.Add(1)
-	case errors.Is(err, errPairRefused):
-		s.stats.pairRefused.Add(1)
-	case errors.Is(err, errNoise):
-		s.stats.noise.Add(1)
-	default:
-		s.stats.handshakeFailed.Add(1)
 	}
 }

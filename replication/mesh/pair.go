@@ -12,22 +12,27 @@ import (
 )
 
 const (
-	pairAtOnce  = 4
-	pairTimeout = 60 * time.Second
-	pairBurst   = 8 // then one per second
+	pairAtOnce    = 12 // as many as wait for a person, and four with a token beside them
+	pairPerSource = 3  // at once, so that one machine cannot keep all others out
+	// pairTimeout is beyond what an admission by six digits may take in all: five minutes for a person, one for the end.
+	// The protocol above it bounds each step, most of them to seconds.
+	pairTimeout = 7 * time.Minute
+	// dialledPairTimeout is that of the caller, so that the called till is the one that ends it and says why.
+	dialledPairTimeout = 8 * time.Minute
+	pairBurst          = 16
+	pairEvery          = 250 * time.Millisecond // after the burst
 )
 
 var errPairRefused = errors.New("pairing refused")
 
 // pair hands a pairing connection to the handler, within its bounds.
 func (s *Links) pair(ctx context.Context, conn *tls.Conn, tcp *countedConn, peer crdt.TillID) {
-	select {
-	case s.pairSlots <- struct{}{}:
-		defer func() { <-s.pairSlots }()
-	default:
-		s.refuse(tcp, fmt.Errorf("%w: %d others are pairing", errPairRefused, pairAtOnce))
+	leave, err := s.pairGate.enter(sourceOf(tcp.RemoteAddr()), s.cfg.Now())
+	if err != nil {
+		s.refuse(tcp, fmt.Errorf("%w: %w", errPairRefused, err))
 		return
 	}
+	defer leave()
 	if !s.pairRate.AllowN(s.cfg.Now(), 1) {
 		s.refuse(tcp, fmt.Errorf("%w: too many tries", errPairRefused))
 		return
@@ -44,7 +49,7 @@ func (s *Links) pair(ctx context.Context, conn *tls.Conn, tcp *countedConn, peer
 }
 
 // DialPairing opens a pairing connection to the till at addr ("host:port") and returns it with the till's ID, which
-// nothing vouches for yet. The connection ends by itself after 60 s; the caller closes it. dial may be nil.
+// nothing vouches for yet. The connection ends by itself after 8 minutes; the caller closes it. dial may be nil.
 func DialPairing(ctx context.Context, id *Identity, dial DialFunc, addr string) (*tls.Conn, crdt.TillID, error) {
 	if dial == nil {
 		dial = (&net.Dialer{Timeout: connectTimeout}).DialContext
@@ -78,7 +83,7 @@ func pairOver(ctx context.Context, id *Identity, raw net.Conn) (*tls.Conn, crdt.
 	if err != nil {
 		return nil, crdt.TillID{}, err
 	}
-	if err := raw.SetDeadline(time.Now().Add(pairTimeout)); err != nil {
+	if err := raw.SetDeadline(time.Now().Add(dialledPairTimeout)); err != nil {
 		return nil, crdt.TillID{}, fmt.Errorf("bound the pairing: %w", err)
 	}
 	return conn, peer, nil

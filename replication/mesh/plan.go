@@ -26,6 +26,10 @@ const (
 	// the roster.
 	strangersAtOnce = 8
 	addrsPerTarget  = 16
+	// unprovenDials per second, after unprovenBurst at once, bound the connections to addresses that never led to a till of
+	// the shop: discovery can be told anything.
+	unprovenDials = 50
+	unprovenBurst = 200
 )
 
 // place is a till to be dialled, or an address whose till is not known.
@@ -34,9 +38,9 @@ type place struct {
 	addrs    []string
 	leadsTo  crdt.TillID // who answered at the address, zero while nobody did
 	failures int
-	tried    time.Time // when the last attempt began
-	next     time.Time // no attempt before
-	cancel   context.CancelFunc
+	tried    time.Time          // when the last attempt began
+	next     time.Time          // no attempt before
+	cancel   context.CancelFunc // gives up connecting, not a handshake that began; nil: no attempt is under way
 }
 
 // dialForEver keeps trying every place without a link.
@@ -81,10 +85,10 @@ func (s *Links) plan(ctx context.Context) time.Duration {
 			}
 			s.mu.strangers++
 		}
-		try, cancel := context.WithCancel(ctx)
+		connect, cancel := context.WithCancel(ctx)
 		p.cancel, p.tried = cancel, now
 		addrs := p.addrs
-		s.tasks.Go(func() { s.attempt(ctx, try, p, addrs) })
+		s.tasks.Go(func() { s.attempt(ctx, connect, p, addrs) })
 	}
 	for key, p := range s.mu.places {
 		if _, ok := wanted[key]; !ok && p.cancel == nil {
@@ -132,10 +136,10 @@ func (s *Links) needlessLocked(p *place) bool {
 }
 
 // attempt tries one place once and, if that gives a link, serves it.
-func (s *Links) attempt(ctx, try context.Context, p *place, addrs []string) {
-	l, found, err := s.reach(try, addrs, p.till)
+func (s *Links) attempt(ctx, connect context.Context, p *place, addrs []string) {
+	l, found, err := s.reach(ctx, connect, addrs, p.till)
 	s.mu.Lock()
-	hinted := try.Err() != nil
+	hinted := connect.Err() != nil
 	p.cancel()
 	p.cancel = nil
 	if p.till.IsZero() {

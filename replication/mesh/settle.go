@@ -12,10 +12,11 @@ import (
 	"github.com/tillmesh/tillmesh/crdt"
 )
 
-// The two bytes that settle a link, see the package comment.
+// The two bytes that settle a link, and the one that refuses it, see the package comment.
 const (
-	byteReady = 'R' // from the higher till: I took your key and have no better connection
-	byteGo    = 'G' // from the lower till: this one
+	byteReady   = 'R' // from the higher till: I took your key and have no better connection
+	byteGo      = 'G' // from the lower till: this one
+	byteRemoved = 'X' // from the called till, in place of either: you were removed from the shop
 )
 
 // crossing is how long after a link was made a connection from the higher till counts as one that crossed it, not as
@@ -86,6 +87,9 @@ func expect(r io.Reader, want byte) error {
 	var got [1]byte
 	if _, err := io.ReadFull(r, got[:]); err != nil {
 		return fmt.Errorf("wait for %q: %w", want, err)
+	}
+	if got[0] == byteRemoved {
+		return errToldRemoved
 	}
 	if got[0] != want {
 		return fmt.Errorf("%w: %#02x instead of %q", errWrongProtocol, got[0], want)

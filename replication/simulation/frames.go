@@ -7,36 +7,38 @@ import (
 	"github.com/tillmesh/tillmesh/replication/wire"
 )
 
-// frames passes messages through the real codec. One encoder and decoder serve all links: they keep nothing between
-// frames, and making them is what costs.
-type frames struct {
+// Codec passes messages through the real frames. One serves all links of a world, and worlds one after another: it keeps
+// nothing between frames, and making it is what costs.
+type Codec struct {
 	in  bytes.Buffer
 	enc *wire.Encoder
 	dec *wire.Decoder
 }
 
-func newFrames() (*frames, error) {
-	f := new(frames)
+// NewCodec returns a codec. Call Close when done.
+func NewCodec() (*Codec, error) {
+	c := new(Codec)
 	var err error
-	if f.enc, err = wire.NewEncoder(); err != nil {
+	if c.enc, err = wire.NewEncoder(); err != nil {
 		return nil, err
 	}
-	if f.dec, err = wire.NewDecoder(&f.in); err != nil {
+	if c.dec, err = wire.NewDecoder(&c.in); err != nil {
 		return nil, err
 	}
-	return f, nil
+	return c, nil
 }
 
-func (f *frames) close() { f.dec.Close() }
+// Close releases what the codec holds.
+func (c *Codec) Close() { c.dec.Close() }
 
-func (f *frames) encode(m wire.Message, compress bool) ([]byte, error) {
-	return f.enc.Append(nil, m, compress)
+func (c *Codec) encode(m wire.Message, compress bool) ([]byte, error) {
+	return c.enc.Append(nil, m, compress)
 }
 
-func (f *frames) decode(frame []byte) (wire.Message, error) {
-	f.in.Reset()
-	f.in.Write(frame)
-	m, size, err := f.dec.Next()
+func (c *Codec) decode(frame []byte) (wire.Message, error) {
+	c.in.Reset()
+	c.in.Write(frame)
+	m, size, err := c.dec.Next()
 	if err == nil && size != len(frame) {
 		err = fmt.Errorf("a frame of %d bytes was read as %d", len(frame), size)
 	}

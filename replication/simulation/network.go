@@ -1,21 +1,25 @@
 package simulation
 
 import (
-	"fmt"
+	"cmp"
 	"slices"
 	"time"
 
 	"github.com/tillmesh/tillmesh/replication"
-	"github.com/tillmesh/tillmesh/replication/wire"
 )
 
-// pair is two tills that can reach each other while the network holds.
+// Forever is a length of time for what does not end by itself.
+const Forever = 200 * 365 * 24 * time.Hour
+
+// pair is two machines and what is between them.
 type pair struct {
-	w       *world
-	tills   [2]*till
+	w       *World
+	ends    [2]*Machine
 	session *session
 	cutTo   time.Time    // no dialing before
 	stalled [2]time.Time // nothing that a side sends arrives before
+	latency time.Duration
+	never   bool
 	dialing bool
 }
 
@@ -26,11 +30,11 @@ type session struct {
 	dead bool // frames on their way are gone
 }
 
-// end is one till's side of a session.
+// end is one life's side of a session.
 type end struct {
 	s        *session
 	side     int
-	till     *till
+	life     *Life
 	link     replication.LinkID
 	open     bool
 	last     time.Time // when the frame sent last arrives
@@ -38,82 +42,108 @@ type end struct {
 	held     []func()  // frames that wait until the direction no longer stalls
 	told     told      // what the plants have to remember
 	frameNum int
+	bye      bool             // it ended the link for a reason
+	gone     func(why string) // told when it closes; nil: nobody is
 }
 
 func (e *end) peer() *end { return e.s.ends[1-e.side] }
 
+// pair returns what is between two machines.
+func (w *World) pair(a, b *Machine) *pair {
+	key := [2]int{min(a.n, b.n), max(a.n, b.n)}
+	p := w.pairs[key]
+	if p == nil {
+		p = &pair{w: w, ends: [2]*Machine{w.machines[key[0]], w.machines[key[1]]}}
+		w.pairs[key] = p
+	}
+	return p
+}
+
+// side returns 0 if the machine is the first of the pair, else 1.
+func (p *pair) side(m *Machine) int {
+	if p.ends[0] == m {
+		return 0
+	}
+	return 1
+}
+
+// reach makes a machine look for links to all others.
+func (w *World) reach(m *Machine) {
+	for _, other := range w.machines {
+		if other != m {
+			w.pair(m, other).redial()
+		}
+	}
+}
+
+func (p *pair) redial() {
+	if !p.dialing && p.possible() {
+		p.dialing = true
+		p.w.At(50*time.Millisecond+p.w.Under(time.Second), p.dial)
+	}
+}
+
+// possible reports whether the two would link if they tried now. Whatever makes it so calls redial.
+func (p *pair) possible() bool {
+	a, b := p.ends[0].life, p.ends[1].life
+	now := p.w.now
+	return !p.never && (p.session == nil || !p.session.ends[0].open && !p.session.ends[1].open) && a != nil && b != nil && !a.stopping && !b.stopping &&
+		!now.Before(p.cutTo) && !now.Before(p.stalled[0]) && !now.Before(p.stalled[1]) &&
+		a.m.till != b.m.till && a.allows(b.m) && b.allows(a.m)
+}
+
+func (l *Life) allows(m *Machine) bool { return l.opened.Allowed == nil || l.opened.Allowed(m.till) }
+
 // dial connects the pair if it can be.
 func (p *pair) dial() {
 	p.dialing = false
-	if p.session != nil && (p.session.ends[0].open || p.session.ends[1].open) {
+	if !p.possible() {
 		return
 	}
-	if !p.tills[0].up || !p.tills[1].up || p.w.now.Before(p.cutTo) {
-		p.redial()
-		return
+	for side, m := range p.ends {
+		if !m.life.room(p.ends[1-side]) {
+			p.redial()
+			return
+		}
 	}
+	p.connect(nil)
+}
+
+// connect makes a connection between the present lives.
+func (p *pair) connect(gone func(m *Machine, why string)) *session {
 	s := &session{pair: p}
 	p.session = s
-	for side, t := range p.tills {
-		s.ends[side] = &end{s: s, side: side, till: t, open: true, last: p.w.now}
+	for side, m := range p.ends {
+		s.ends[side] = &end{s: s, side: side, life: m.life, open: true, last: p.w.now}
+		if gone != nil {
+			s.ends[side].gone = func(why string) { gone(m, why) }
+		}
 	}
 	first := p.w.rand.IntN(2)
 	for _, side := range []int{first, 1 - first} {
 		e := s.ends[side]
-		e.link = e.till.core.LinkUp(p.w.now, e.peer().till.id)
-		e.till.ends = append(e.till.ends, e)
-		e.till.poke()
+		e.link = e.life.core.LinkUp(p.w.now, e.peer().life.m.till)
+		e.life.ends = append(e.life.ends, e)
+		e.life.poke()
 	}
-	p.w.note('d', p.tills[0].n<<8|p.tills[1].n, nil)
-	p.w.trace("tills %d and %d are linked", p.tills[0].n, p.tills[1].n)
+	p.w.Note('d', p.ends[0].n<<8|p.ends[1].n, nil)
+	p.w.Trace("%s and %s are linked", p.ends[0].name, p.ends[1].name)
+	return s
 }
 
-func (p *pair) redial() {
-	if !p.dialing {
-		p.dialing = true
-		p.w.at(50*time.Millisecond+p.w.under(time.Second), p.dial)
+// room reports whether the life can link to a machine: one link to each till, so a copy of a till has to wait, or takes
+// the place of the link that is there.
+func (l *Life) room(m *Machine) bool {
+	for _, e := range slices.Clone(l.ends) {
+		if e.peer().life.m.till != m.till {
+			continue
+		}
+		if l.w.rand.IntN(4) > 0 {
+			return false
+		}
+		e.close("a newer connection of the same till takes its place")
 	}
-}
-
-// cut breaks the connection at once; each side notices in its own time.
-func (p *pair) cut(length time.Duration) {
-	p.cutTo = p.w.now.Add(length)
-	s := p.session
-	if s == nil {
-		return
-	}
-	p.w.trace("cut between tills %d and %d for %v", p.tills[0].n, p.tills[1].n, length)
-	s.dead = true
-	for _, e := range s.ends {
-		p.w.at(p.w.under(3*time.Second), func() { e.close("the connection is gone") })
-	}
-}
-
-// stall holds back what one side sends.
-func (p *pair) stall(side int, length time.Duration) {
-	p.stalled[side] = p.w.now.Add(length)
-	p.w.at(length, func() { p.flow(side) })
-	p.w.trace("till %d does not reach till %d for %v", p.tills[side].n, p.tills[1-side].n, length)
-}
-
-// flow lets go of what a stalled direction held back.
-func (p *pair) flow(side int) {
-	if p.session == nil || p.w.now.Before(p.stalled[side]) {
-		return
-	}
-	e := p.session.ends[side]
-	held := e.held
-	e.held = nil
-	for _, fly := range held {
-		fly()
-	}
-}
-
-func (p *pair) heal() {
-	p.cutTo, p.stalled = time.Time{}, [2]time.Time{}
-	p.flow(0)
-	p.flow(1)
-	p.redial()
+	return true
 }
 
 // close ends one side; the other notices later.
@@ -121,129 +151,36 @@ func (e *end) close(why string) {
 	if !e.open {
 		return
 	}
-	w := e.s.pair.w
+	w, l := e.s.pair.w, e.life
 	e.open = false
-	w.note('x', e.till.n, nil)
-	w.trace("till %d closes the link to till %d: %s", e.till.n, e.peer().till.n, why)
-	if e.till.up { // else it has no core any more
-		e.till.ends = slices.DeleteFunc(e.till.ends, func(o *end) bool { return o == e })
-		e.till.core.LinkDown(w.now, e.link)
-		e.till.poke()
+	w.Note('x', l.m.n, nil)
+	w.Trace("%s closes the link to %s: %s", l.m.name, e.peer().life.m.name, why)
+	if l.up {
+		l.ends = slices.DeleteFunc(l.ends, func(o *end) bool { return o == e })
+		l.core.LinkDown(w.now, e.link)
+		l.unanswered(e.link)
+		l.poke()
+	}
+	if e.gone != nil {
+		e.gone(why)
 	}
 	if other := e.peer(); other.open {
-		w.at(w.under(2*time.Second), func() { other.close("the other side closed it") })
+		w.At(w.Under(max(w.Conditions.Notice, time.Millisecond)), func() { other.close("the other side closed it") })
 		return
 	}
 	e.s.pair.redial()
 }
 
-// send puts a message on its way.
-func (e *end) send(m wire.Message) {
-	p := e.s.pair
-	w := p.w
-	if w.opt.Plant != PlantNone {
-		if m = w.opt.Plant.alter(w, e, m); m == nil {
-			return
+// unanswered tells those who asked over a link that no answer will come.
+func (l *Life) unanswered(link replication.LinkID) {
+	var keys []askKey
+	for key := range l.asks {
+		if key.link == link {
+			keys = append(keys, key)
 		}
 	}
-	e.till.counts(m)
-	w.oracle.told(w, e.till, m)
-	frame, err := w.frames.encode(m, w.rand.IntN(4) == 0)
-	if err != nil {
-		w.fail("till %d cannot encode %T: %v", e.till.n, m, err)
-		return
+	slices.SortFunc(keys, func(a, b askKey) int { return cmp.Compare(a.id, b.id) })
+	for _, key := range keys {
+		l.answered(key, nil, ErrNoAnswer)
 	}
-	w.result.Frames++
-	if _, ok := m.(*wire.Commits); ok && !w.healed && w.plan.snaps > 0 && w.rand.IntN(3) == 0 {
-		w.plan.snaps--
-		w.at(w.under(3*w.plan.delay), func() { p.cut(w.under(time.Second)) })
-	}
-	w.note('s', e.till.n<<8|e.peer().till.n, frame)
-	e.frameNum++
-	num := e.frameNum
-	if w.opt.Trace != nil {
-		w.trace("%d > %d #%d %s", e.till.n, e.peer().till.n, num, describe(m))
-	}
-	delay := 100*time.Microsecond + w.under(p.w.plan.delay)
-	if !w.plan.wild || w.healed {
-		e.fly(delay, true, num, frame)
-		return
-	}
-	if w.percent(w.plan.loss) {
-		w.trace("%d > %d #%d is lost", e.till.n, e.peer().till.n, num)
-		return
-	}
-	e.fly(delay, false, num, frame)
-	if w.percent(w.plan.twice) {
-		e.fly(w.under(20*delay), false, num, frame)
-	}
-}
-
-// fly delivers a frame after a delay, in order not before the frame sent last.
-func (e *end) fly(delay time.Duration, inOrder bool, num int, frame []byte) {
-	e.flying++
-	w := e.s.pair.w
-	if w.now.Before(e.s.pair.stalled[e.side]) || len(e.held) > 0 {
-		e.held = append(e.held, func() { e.flying--; e.fly(delay, inOrder, num, frame) })
-		return
-	}
-	if inOrder {
-		delay = max(delay, e.last.Sub(w.now))
-		e.last = w.now.Add(delay)
-	}
-	w.at(delay, func() {
-		e.flying--
-		if e.open && e.till.up {
-			e.till.poke()
-		}
-		e.peer().arrive(num, frame)
-	})
-}
-
-func (e *end) arrive(num int, frame []byte) {
-	w := e.s.pair.w
-	if !e.open || e.s.dead || !e.till.up {
-		return
-	}
-	m, err := w.frames.decode(frame)
-	if err != nil {
-		w.fail("till %d cannot decode a frame: %v", e.till.n, err)
-		return
-	}
-	w.note('r', e.till.n<<8|e.peer().till.n, binaryNumber(num))
-	w.trace("%d < %d #%d", e.till.n, e.peer().till.n, num)
-	if err := e.till.core.Receive(w.now, e.link, m); err != nil {
-		if !w.plan.wild {
-			w.fail("till %d refuses what an honest till sent in order: %v", e.till.n, err)
-			return
-		}
-		e.close(err.Error())
-		return
-	}
-	e.till.poke()
-}
-
-func binaryNumber(n int) []byte { return []byte{byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)} }
-
-// describe puts a message into a line of the trace.
-func describe(m wire.Message) string {
-	switch m := m.(type) {
-	case *wire.Hello:
-		return fmt.Sprintf("Hello state %x", m.State[:4])
-	case *wire.Scopes:
-		return fmt.Sprintf("Scopes %d", len(m.List))
-	case *wire.Context:
-		return fmt.Sprintf("Context %v full %v hash %x: %v", m.Scope, m.Full, m.Hash[:4], m.Entries)
-	case *wire.Pull:
-		return fmt.Sprintf("Pull %d %v have %v: %v", m.ID, m.Scope, m.ForHave, m.Want)
-	case *wire.Commits:
-		return fmt.Sprintf("Commits of pull %d, frame %d: %s", m.Pull, m.Index, dots(m.List))
-	case *wire.End:
-		return fmt.Sprintf("End of pull %d complete %v frames %d hash %x covers %v", m.Pull, m.Complete, m.Frames, m.Hash[:4], m.Covers)
-	case *wire.Push:
-		return fmt.Sprintf("Push urgent %v: %s", m.Urgent, dots(m.List))
-	case *wire.Have:
-		return fmt.Sprintf("Have %v: %v", m.Scope, m.Entries)
-	}
-	return fmt.Sprintf("%T", m)
 }

@@ -1,293 +1,298 @@
 package simulation
 
 import (
-	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"slices"
+	"strings"
 	"time"
 
 	"github.com/tillmesh/tillmesh/crdt"
+	"github.com/tillmesh/tillmesh/crdt/shop"
 	"github.com/tillmesh/tillmesh/replication"
+	"github.com/tillmesh/tillmesh/replication/lineage"
 	"github.com/tillmesh/tillmesh/replication/store"
-	"github.com/tillmesh/tillmesh/replication/store/memory"
 	"github.com/tillmesh/tillmesh/replication/store/rows"
-	"github.com/tillmesh/tillmesh/replication/wire"
 )
 
-var errRead = errors.New("the read failed")
-
-// shopID is the shop of all simulated tills.
-var shopID = crdt.ShopID{0x5a}
-
-// till drives one Core and one Store, as an engine with many goroutines would: every read, write and answer is a step
-// of its own, so anything can come between.
+// till is the program of the shops that come with the package: it keeps its identity as a till does, believes in the real
+// roster, numbers its sales, and changes things at random.
 type till struct {
-	w       *world
-	n       int
-	id      crdt.TillID
-	replica crdt.ReplicaID
-	disk    *memory.Disk
-	old     *memory.Disk // a copy of the disk, for PlantRestored
+	s      *branch
+	m      *Machine
+	base   string // number prefix of its admission
+	store  *store.Guard
+	roster *shop.Roster
+	kept   *shop.Roster       // the last one, for the next life
+	read   map[crdt.Hash]bool // the commits it was made of
+	series series
+	copied bool  // it runs on a copy of another till's data
+	manual bool  // it is not started again by itself
+	stuck  error // why it must not be started again, nil if it may
+	doubts []lineage.Doubt
 
-	life    int // starts so far; what was planned in an earlier life does not happen
-	up      bool
-	store   *store.Store
-	core    *replication.Core
-	ends    []*end
-	pumping bool
-	ticking time.Time
-	writing bool
-	kept    map[crdt.Scope]crdt.Context // what a power cut now would leave; nil: not looked up yet
-
-	ref     *crdt.State // what the store ought to hold
-	applied map[scopedDot]bool
-	counter uint64 // value of the note written last
-	noted   uint64 // value of the note acknowledged last
-	chatter int    // messages sent that are no Hello
-	hellos  int
+	cloud    bool   // it is no till; see cloud.go
+	reseat   bool   // of a cloud: the next start takes a new seat
+	lastBoot uint32 // of a cloud: the number of its last start
 }
 
-func newTill(w *world, n int) *till {
-	t := &till{w: w, n: n, disk: memory.NewDisk()}
-	binary.BigEndian.PutUint64(t.id[:], w.rand.Uint64())
-	t.id[31] = byte(n)
-	binary.BigEndian.PutUint64(t.replica[:], w.rand.Uint64())
-	t.replica[15] = byte(n + 1)
-	t.disk.Lie(w.opt.Plant == PlantLyingDisk)
-	return t
-}
-
-// roster knows whose replicas are whose.
-type roster struct{ w *world }
-
-// MayPush is a method of replication.Roster.
-func (r roster) MayPush(id crdt.TillID, c *crdt.Commit) bool {
-	return slices.ContainsFunc(r.w.tills, func(t *till) bool { return t.id == id && t.replica == c.Dot.Replica })
-}
-
-// start opens the store and begins a new life.
-func (t *till) start() {
-	if t.up || t.w.err != nil {
-		return
+// Open is a method of Program.
+func (t *till) Open(l *Life) (Opened, error) {
+	t.store, t.roster = nil, nil
+	if t.cloud {
+		return t.openCloud(l)
 	}
-	t.life++
-	t.w.opt.Plant.restore(t)
-	disk, err := t.disk.Open()
+	r, err := l.OpenRows()
+	if err != nil && !errors.Is(err, rows.ErrCorrupt) {
+		return Opened{}, err
+	}
+	f, err := t.find(l, r, err)
 	if err != nil {
-		t.w.fail("till %d does not open its disk: %v", t.n, err)
-		return
+		return Opened{}, errors.Join(err, f.close())
 	}
-	ctx := context.Background()
-	if t.store, err = store.Open(ctx, t.w.opt.Plant.rows(t, disk)); err != nil {
-		t.w.fail("till %d does not open its store: %v", t.n, err)
-		return
-	}
-	boot, err := t.store.NextBoot(ctx, t.w.now.Unix())
+	o, err := t.open(f)
 	if err != nil {
-		t.w.fail("till %d gets no boot number: %v", t.n, err)
-		return
+		return Opened{}, errors.Join(err, f.close())
 	}
-	t.up, t.writing, t.pumping, t.ticking, t.ends, t.kept = true, false, false, time.Time{}, nil, nil
-	var nonce [16]byte
-	binary.BigEndian.PutUint64(nonce[:], t.w.rand.Uint64())
-	t.core = replication.NewCore(replication.Config{
-		Shop: shopID, Till: t.id, Replica: t.replica, Boot: boot, Nonce: nonce, Program: "simulation", Roster: roster{t.w},
-		Contexts: t.store.Contexts(), Digests: t.store.Digests(), Heads: t.store.Heads(),
-		Jitter: t.w.under,
-	})
-	t.w.note('u', t.n, nil)
-	t.w.trace("till %d starts as %s, start %d", t.n, t.replica.String()[:8], boot)
-	t.w.oracle.started(t.w, t)
+	return o, nil
 }
 
-// kill ends the till between two steps; softly means that its store is closed. It starts again later.
-func (t *till) kill(softly bool) {
-	if !t.up {
-		return
+// open begins a start on what was found, under a new lineage if there is any doubt.
+func (t *till) open(f *found) (Opened, error) {
+	boot, err := t.begin(f)
+	if err != nil {
+		return Opened{}, err
 	}
-	t.w.trace("till %d dies, softly %v", t.n, softly)
-	t.w.note('k', t.n, nil)
-	t.w.result.Kills++
-	t.up = false
-	t.life++
-	if t.w.opt.Plant == PlantRestored && t.old == nil {
-		t.old = t.disk.Clone()
+	replica := f.Store.Identity.Replica
+	if t.store, err = store.NewGuard(background, f.store, t.m.File(fileRecord), replica, boot); err != nil {
+		return Opened{}, err
 	}
-	if softly {
-		if err := t.store.Close(); err != nil {
-			t.w.fail("till %d does not close its store: %v", t.n, err)
-		}
-	} else {
-		t.disk.Crash()
+	claim, ok := t.roster.Lineage(replica)
+	if !ok {
+		return Opened{}, fmt.Errorf("no lineage claims %v", replica)
 	}
-	for _, e := range slices.Clone(t.ends) {
-		e.close("its till died")
+	if err := t.WriteBinding(lineage.Binding{
+		Machine: f.Machine, Place: f.Place, Replica: replica, Prefix: claim.Prefix, Boot: boot,
+	}); err != nil {
+		return Opened{}, err
 	}
-	t.ends = nil
-	t.w.at(t.w.under(5*time.Second), t.start)
+	if err := t.series.load(t.store, claim.Prefix); err != nil {
+		return Opened{}, err
+	}
+	configure, err := t.configure(replica)
+	return Opened{
+		Shop: t.s.id, Replica: replica, Boot: boot, Store: t.store, Roster: pushers{t.roster},
+		Heads:   lineage.Heads(t.store.Heads(), t.store.Contexts(), replica),
+		Allowed: t.allowed, Settle: t.store.Settle, Configure: configure,
+	}, err
 }
 
-// after does something later in this life.
-func (t *till) after(in time.Duration, do func()) {
-	life := t.life
-	t.w.at(in, func() {
-		if t.up && t.life == life {
-			do()
-		}
-	})
+// begin takes the number of the start, under the lineage of the store or a new one.
+func (t *till) begin(f *found) (boot uint32, err error) {
+	t.doubts = lineage.Judge(f.Evidence)
+	if t.m.w.opt.Plant == PlantSameReplica {
+		t.doubts = nil
+	}
+	if t.roster, err = t.buildRoster(f.store); err != nil {
+		return 0, err
+	}
+	if len(t.doubts) == 0 {
+		high := max(f.Record.Record.Boot, f.Binding.Binding.Boot)
+		return f.store.NextBoot(background, max(t.m.Wall().Unix(), crdt.BootEpoch+1+int64(high)))
+	}
+	t.m.w.oracle.members = true
+	t.m.w.Trace("%s is in doubt: %s", t.m.name, kindsOf(t.doubts))
+	if !lineage.Renewable(t.doubts) {
+		t.stuck = fmt.Errorf("%w: %s", lineage.ErrDoubt, kindsOf(t.doubts))
+		return 0, t.stuck
+	}
+	boot, err = t.renew(f)
+	if err == nil {
+		t.m.w.Count("renewed")
+	}
+	return boot, err
 }
 
-// poke makes the till look after its core soon.
-func (t *till) poke() {
-	if t.up && !t.pumping {
-		t.pumping = true
-		t.after(t.w.under(2*time.Millisecond), t.pump)
+// kindsOf names doubts. Their details may name any of several scopes, and a run has to be the same each time.
+func kindsOf(doubts []lineage.Doubt) string {
+	var out []string
+	for _, d := range doubts {
+		out = append(out, string(d.Kind))
 	}
+	return strings.Join(out, ", ")
 }
 
-// pump does what an engine does after every input: send, read, write, watch the clock.
-func (t *till) pump() {
-	t.pumping = false
-	t.heed()
-	for _, e := range slices.Clone(t.ends) {
-		if e.flying >= 8 {
-			continue
-		}
-		for _, m := range t.core.Next(e.link) {
-			e.send(m)
-		}
-		if r, ok := t.core.NextRead(e.link); ok {
-			t.after(t.w.under(3*time.Millisecond), func() { t.read(r) })
-		}
+// configure says what else the core is to know.
+func (t *till) configure(replica crdt.ReplicaID) (func(*replication.Config), error) {
+	damaged, err := t.store.Damaged(background)
+	if err != nil {
+		return nil, err
 	}
-	if ops := t.core.Take(t.w.plan.batch); len(ops) > 0 {
-		t.writing = true
-		t.after(t.w.under(t.w.plan.fsync), func() { t.flush(ops) })
-	}
-	for _, r := range t.core.Refused() {
-		t.w.fail("till %d refuses an own change: %v", t.n, r.Err)
-	}
-	if at := t.core.Deadline(); !at.IsZero() && (t.ticking.IsZero() || at.Before(t.ticking)) {
-		t.ticking = at
-		t.after(max(0, at.Sub(t.w.now)), func() { t.tick(at) })
-	}
+	agreed, err := t.store.Agreed(background, replica)
+	return func(c *replication.Config) {
+		c.AuditEvery, c.Damaged, c.Agreed, c.Active, c.Ended = t.s.auditEvery, damaged, agreed, t.active, t.ended
+		c.Clouds = t.clouds
+	}, err
 }
 
-func (t *till) tick(at time.Time) {
-	if !t.ticking.Equal(at) {
-		return
-	}
-	t.ticking = time.Time{}
-	t.core.Tick(t.w.now)
-	if next := t.core.Deadline(); !next.IsZero() && !next.After(t.w.now) {
-		t.w.fail("till %d: its deadline %v is not after the tick at %v", t.n, next.Sub(start), t.w.now.Sub(start))
-	}
-	t.poke()
-}
-
-// heed looks at what the core has to say.
-func (t *till) heed() {
-	for _, ev := range t.core.Events() {
-		switch ev.Kind {
-		case replication.EventDoubt:
-			t.w.fail("till %d doubts its store: %s", t.n, ev.Text)
-		case replication.EventNotice:
-			t.w.trace("till %d notices: %s", t.n, ev.Text)
+// active returns the tills that take part, and the clouds.
+func (t *till) active() (out []crdt.TillID) {
+	for _, other := range t.roster.Tills() {
+		if other.State == shop.Active {
+			out = append(out, other.ID)
 		}
 	}
-	if s := t.core.Stats(); s.Forks > 0 || s.DigestsDiffer > 0 || s.PushesRefused > 0 {
-		t.w.fail("till %d counted %d forks, %d different digests, %d pushes refused", t.n, s.Forks, s.DigestsDiffer, s.PushesRefused)
-	}
-}
-
-// read performs a read; its answer comes later.
-func (t *till) read(r replication.Read) {
-	var list [][]byte
-	var err error
-	at := r.At
-	if r.Dots != nil {
-		list, err = t.store.ByDot(context.Background(), r.Scope, r.Dots)
-	} else {
-		list, at, err = t.store.Live(context.Background(), r.Scope, r.Want, r.At, t.w.plan.chunk)
-	}
-	if err != nil && !errors.Is(err, rows.ErrFailed) {
-		t.w.fail("till %d does not read: %v", t.n, err)
-	}
-	if !t.w.healed && t.w.percent(t.w.plan.read) {
-		list, at, err = nil, r.At, errRead
-	}
-	t.after(t.w.under(5*time.Millisecond), func() {
-		t.core.ReadDone(r, list, at, err)
-		t.poke()
-	})
-}
-
-// flush writes a batch; that it is durable is known to the core only later.
-func (t *till) flush(ops []replication.Op) {
-	t.w.oracle.writing(t.w, t, ops)
-	if !t.w.healed && t.w.percent(t.w.plan.disk) {
-		faults := []memory.Fault{memory.Full, memory.BeforeWrite, memory.AfterWrite, memory.AfterSync}
-		t.disk.FailNext(faults[t.w.rand.IntN(len(faults))])
-	}
-	applied, err := t.w.opt.Plant.apply(t, ops)
-	t.disk.FailNext(memory.None)
-	t.kept = nil
-	t.w.note('w', t.n, nil)
-	if t.w.opt.Trace != nil {
-		t.w.trace("till %d wrote, error %v: %s", t.n, err, describeOps(ops))
-	}
-	t.w.oracle.written(t.w, t, ops, applied, err)
-	if !t.w.healed && t.w.plan.deaths > 0 && t.w.rand.IntN(8) == 0 {
-		t.w.plan.deaths--
-		t.kill(false)
-		return
-	}
-	t.after(t.w.under(t.w.plan.fsync), func() { t.done(applied, err) })
-}
-
-func (t *till) done(applied replication.Applied, err error) {
-	unknown := errors.Is(err, rows.ErrFailed)
-	results, taken := t.core.Done(t.w.now, applied, err, unknown)
-	t.writing = false
-	for _, r := range results {
-		t.w.note('a', t.n, nil)
-		if r.Err == nil {
-			t.w.oracle.acknowledged(t.w, t, r.Commit)
-		}
-	}
-	for i := range taken {
-		t.w.trace("till %d took %v of %v, live %v", t.n, taken[i].Commit.Dot, taken[i].Commit.Scope, taken[i].Outcome.Live)
-	}
-	if unknown {
-		t.kill(t.w.rand.IntN(2) == 0)
-		return
-	}
-	t.poke()
-}
-
-// counts tells Hellos from what is worth a message.
-func (t *till) counts(m wire.Message) {
-	if _, ok := m.(*wire.Hello); ok {
-		t.hellos++
-		return
-	}
-	t.chatter++
-}
-
-// describeOps puts a batch into a line of the trace.
-func describeOps(ops []replication.Op) string {
-	var out string
-	for i := range ops {
-		switch op := &ops[i]; {
-		case op.Commit != nil:
-			out += fmt.Sprintf("%v@%v, %d pieces; ", op.Commit.Dot, op.Commit.Scope, len(op.Commit.Pieces))
-		case op.Claim != nil:
-			out += fmt.Sprintf("claim of %v: %v; ", op.Claim.Scope, op.Claim.Context)
-		default:
-			out += fmt.Sprintf("%d notes; ", len(op.Notes))
-		}
+	for _, cloud := range t.clouds() {
+		out = append(out, cloud.ID)
 	}
 	return out
+}
+
+// ended returns replicas under which nobody writes any more.
+func (t *till) ended() []crdt.ReplicaID { return t.roster.Ended() }
+
+// allowed reports whether a till may be linked: a retired one still hands over what it holds. With clouds one till links.
+func (t *till) allowed(id crdt.TillID) bool {
+	if t.cloud {
+		return t.allowedCloud(id)
+	}
+	if t.roster.Coupled(id) {
+		up := t.s.uplink()
+		return up != nil && up.m.till == t.m.till
+	}
+	state := t.roster.State(id)
+	return state == shop.Active || state == shop.Retired
+}
+
+// pushers is a roster for the core.
+type pushers struct{ r *shop.Roster }
+
+// MayPush is a method of replication.Roster.
+func (p pushers) MayPush(till crdt.TillID, c *crdt.Commit) bool { return p.r.MayPushCommit(till, c) }
+
+// buildRoster reads the roster from the store. A roster is what its items make it, whatever their order, so the one of
+// the life before serves if all of its commits are still there: checking signatures is most of the work of a start.
+func (t *till) buildRoster(st *store.Store) (*shop.Roster, error) {
+	var list []*crdt.Commit
+	missing := len(t.read)
+	err := eachCommit(st, crdt.Shop, func(c *crdt.Commit) error {
+		list = append(list, c)
+		if t.read[c.Hash()] {
+			missing--
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	if missing > 0 || t.kept == nil {
+		t.kept, t.read = shop.NewRoster(t.s.id), make(map[crdt.Hash]bool)
+	}
+	for _, c := range list {
+		if err := t.learn(t.kept, c); err != nil {
+			return nil, err
+		}
+	}
+	return t.kept, nil
+}
+
+func (t *till) learn(r *shop.Roster, c *crdt.Commit) error {
+	t.read[c.Hash()] = true
+	return r.AddCommit(c)
+}
+
+// eachCommit calls f with every live commit of a scope.
+func eachCommit(st *store.Store, scope crdt.Scope, f func(*crdt.Commit) error) error {
+	want := st.Contexts()[scope]
+	for at := (replication.Cursor{}); !at.Done; {
+		list, next, err := st.Live(background, scope, want, at, 1<<20)
+		if err != nil {
+			return err
+		}
+		at = next
+		for _, raw := range list {
+			c, err := crdt.DecodeCommit(raw)
+			if err != nil {
+				return err
+			}
+			if err := f(c); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Started is a method of Program.
+func (t *till) Started(l *Life) {
+	if !t.cloud {
+		t.sayAgain(l)
+	}
+}
+
+// Asked is a method of Program.
+func (t *till) Asked(_ *Life, _ crdt.TillID, topic string, body []byte, answer func([]byte, bool)) {
+	answer(append([]byte(topic+" "), body...), true)
+}
+
+// Noticed is a method of Noticer.
+func (t *till) Noticed(_ *Life, ev replication.Event) {
+	switch ev.Kind {
+	case replication.EventFork:
+		t.m.w.Count("fork")
+	case replication.EventCopy:
+		t.m.w.Count("copy that gives way")
+	case replication.EventTwice:
+		t.m.w.Count("key that speaks twice")
+	case replication.EventAudit:
+		t.m.w.Count("audit: " + ev.Audit.Outcome.String())
+	}
+}
+
+// Applied is a method of Program.
+func (t *till) Applied(l *Life, taken []replication.Taken) {
+	for i := range taken {
+		c := taken[i].Commit
+		if c.Scope == crdt.Shop {
+			t.heard(l, c)
+		}
+		t.checkLines(l, c)
+	}
+}
+
+// heard takes what a commit says about the members of the shop.
+func (t *till) heard(l *Life, c *crdt.Commit) {
+	if err := t.learn(t.roster, c); err != nil {
+		t.m.w.Fail("%s cannot read the roster: %v", t.m.name, err)
+	}
+	for i := range c.Pieces {
+		switch p := &c.Pieces[i]; p.Type {
+		case shop.TypeRevocation:
+			if d, err := shop.ParseDeparture(true, p.Raw); err == nil {
+				l.core.Forget(d.Till)
+			}
+		case shop.TypeLineage: // what it held before, it may have lost
+			if claim, err := shop.ParseLineage(p.Raw); err == nil {
+				l.core.Forget(claim.Till)
+			}
+		}
+	}
+	for _, o := range t.s.tills { // another till may be the one that links with clouds now
+		if o.cloud && o != t {
+			t.m.w.reach(o.m)
+		}
+	}
+}
+
+// Stopped is a method of Program.
+func (t *till) Stopped(l *Life, why error) {
+	if doubt := (*replication.DoubtError)(nil); errors.As(why, &doubt) {
+		if t.cloud {
+			t.reseat = true
+		} else {
+			t.doubted(l, doubt)
+		}
+	}
+	if !t.manual && t.stuck == nil && !t.m.gone {
+		t.m.StartIn(t.m.w.Under(5 * time.Second))
+	}
 }

@@ -120,12 +120,26 @@ func (s *Store) Check(ctx context.Context, rec Record, replica crdt.ReplicaID) e
 		return fmt.Errorf("%w: the record beside the store belongs to lineage %v, the store to %v", ErrDoubt, rec.Replica, replica)
 	}
 	heads := s.Heads()
-	for scope, seq := range rec.Confirmed.Scopes {
+	for _, scope := range slices.SortedFunc(maps.Keys(rec.Confirmed.Scopes), crdt.Scope.Compare) {
+		seq := rec.Confirmed.Scopes[scope]
 		if heads[scope].Seq < seq {
 			return fmt.Errorf("%w: change %v of %v was saved, but the store ends at %v: it is older than it was", ErrDoubt, seq, scope, heads[scope].Seq)
 		}
 	}
-	for series, number := range rec.Confirmed.Series {
+	contexts := s.Contexts()
+	for _, scope := range slices.SortedFunc(maps.Keys(rec.Confirmed.Scopes), crdt.Scope.Compare) {
+		if seq := rec.Confirmed.Scopes[scope]; !contexts[scope].Has(crdt.Dot{Replica: replica, Seq: seq}) {
+			return fmt.Errorf("%w: change %v of %v was saved, but the store no longer knows it: its records of what it holds are damaged", ErrDoubt, seq, scope)
+		}
+	}
+	for _, scope := range slices.SortedFunc(maps.Keys(contexts), crdt.Scope.Compare) {
+		if last := contexts[scope].Last(replica); last > heads[scope].Seq {
+			return fmt.Errorf("%w: change %v of %v came from elsewhere under this till's lineage, its own last is %v", ErrDoubt, last, scope,
+				heads[scope].Seq)
+		}
+	}
+	for _, series := range slices.Sorted(maps.Keys(rec.Confirmed.Series)) {
+		number := rec.Confirmed.Series[series]
 		got, err := s.Notes(ctx, SeriesNote+series)
 		if err != nil {
 			return err
@@ -153,12 +167,16 @@ type Guard struct {
 	rec  Record // only Apply and Settle touch it, which one goroutine calls
 }
 
-// NewGuard begins a start with a record that says what is durable: the store's own heads and series.
+// NewGuard begins a start with a record that says what is durable: the store's own series, and its heads as far as this
+// lineage wrote them (a store remembers the last own commit of every scope, also of the lineage before).
 func NewGuard(ctx context.Context, s *Store, file RecordFile, replica crdt.ReplicaID, boot uint32) (*Guard, error) {
 	g := &Guard{Store: s, file: file, rec: Record{Replica: replica, Boot: boot,
 		Confirmed: Marks{make(map[crdt.Scope]crdt.Seq), make(map[string]uint64)}}}
+	contexts := s.Contexts()
 	for scope, h := range s.Heads() {
-		g.rec.Confirmed.Scopes[scope] = h.Seq
+		if contexts[scope].Has(crdt.Dot{Replica: replica, Seq: h.Seq}) {
+			g.rec.Confirmed.Scopes[scope] = h.Seq
+		}
 	}
 	notes, err := s.NotesFrom(ctx, SeriesNote, "", 1000)
 	if err != nil {

@@ -70,6 +70,28 @@ func TestRecordFollowsTheStore(t *testing.T) {
 	require.NoError(t, file.Close())
 }
 
+// Without its own runs a till would take its last changes for those of the lineage before, and begin its chain anew.
+func TestAStoreThatLostItsOwnRunsIsInDoubt(t *testing.T) {
+	disk, path := memory.NewDisk(), filepath.Join(t.TempDir(), "highwater")
+	g, file := guarded(t, disk, path, 1)
+	_, err := g.Apply(t.Context(), []replication.Op{ownOp(t, 1, 1, 0, 1)})
+	require.NoError(t, err)
+	require.NoError(t, g.Settle())
+	require.NoError(t, file.Close())
+
+	engine, err := disk.Clone().Open()
+	require.NoError(t, err)
+	list, err := engine.Scan(t.Context(), []byte{'k'}, []byte{'l'}, 10, 0)
+	require.NoError(t, err)
+	require.Len(t, list, 1)
+	require.NoError(t, engine.Commit(t.Context(), []rows.Write{{Key: list[0].Key, Delete: true}}))
+	st, err := store.Open(t.Context(), engine)
+	require.NoError(t, err)
+	err = st.Check(t.Context(), record(t, path), guardReplica)
+	require.ErrorIs(t, err, store.ErrDoubt)
+	require.ErrorContains(t, err, "no longer knows it")
+}
+
 func TestAStoreThatLostConfirmedChangesIsInDoubt(t *testing.T) {
 	disk, path := memory.NewDisk(), filepath.Join(t.TempDir(), "highwater")
 	g, file := guarded(t, disk, path, 1)

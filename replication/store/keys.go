@@ -12,10 +12,13 @@ import (
 // crdt.Scope, <type> a document type followed by a zero byte.
 //
 //	'c' <scope> replica(16) seq(8)   the commit, verbatim, while one of its pieces is live: the index for pulls
-//	'd' <scope>                      digest of the live pieces (16 bytes)
+//	'd' <scope>                      digest of the live pieces (16 bytes), and if there are dormant rows the sum over
+//	                                 them (16 bytes): see dormantMark
 //	'f' <scope> replica(16) seq(8) tag(16)   a second commit seen under a dot that is taken: kept, never applied
 //	'h' <scope>                      number and hash of the last own commit
-//	'k' <scope> replica(16)          the runs of the context
+//	'k' <scope> replica(16)          the runs of the context, the first of them if there are more than a row takes
+//	'k' <scope> replica(16) start(8) more runs: those that begin (Interval.After) at start or later and before the start
+//	                                 of the next such row. All rows of a replica together are its context
 //	'l' <scope> replica(16) seq(8)   which pieces of a commit are dead; absent while none is
 //	'm' name                         identity of the store; see meta.go
 //	'n' key                          notes of the till itself, never replicated

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"fmt"
@@ -20,6 +21,10 @@ type Identity struct {
 
 func metaKey(name string) []byte { return append([]byte{rowMeta}, name...) }
 
+// IsIdentity reports whether a row holds the identity of a store. Whoever restores the rows of a store from a copy leaves it out: two stores
+// must never write under one replica, so the restored one gets a new identity before its first write (lineages: replication/DESIGN.md).
+func IsIdentity(key []byte) bool { return bytes.Equal(key, metaKey("identity")) }
+
 // Identity returns whose store this is, [ErrNoIdentity] if nobody's yet.
 func (s *Store) Identity(ctx context.Context) (id Identity, err error) {
 	got, err := s.rows.Load(ctx, [][]byte{metaKey("identity")})
@@ -29,7 +34,11 @@ func (s *Store) Identity(ctx context.Context) (id Identity, err error) {
 	if got[0] == nil {
 		return id, ErrNoIdentity
 	}
-	r := codec.NewReader(got[0])
+	return decodeIdentity(got[0])
+}
+
+func decodeIdentity(b []byte) (id Identity, err error) {
+	r := codec.NewReader(b)
 	more := r.ArrayOf(4)
 	if v := r.Uint(); r.Err() == nil && v != 1 {
 		return id, fmt.Errorf("identity of version %d: %w", v, crdt.ErrVersion)

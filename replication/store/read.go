@@ -1,9 +1,11 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"fmt"
+	"slices"
 
 	"github.com/tillmesh/tillmesh/crdt"
 	"github.com/tillmesh/tillmesh/replication"
@@ -142,7 +144,12 @@ func (s *Store) Live(ctx context.Context, scope crdt.Scope, want crdt.Context, a
 		if r.Compare(at.Dot.Replica) < 0 {
 			continue
 		}
-		for _, iv := range want[r] {
+		list := want[r]
+		if r == at.Dot.Replica {
+			first, _ := slices.BinarySearchFunc(list, at.Dot.Seq+1, func(iv crdt.Interval, s crdt.Seq) int { return cmp.Compare(iv.To, s) })
+			list = list[first:]
+		}
+		for _, iv := range list {
 			from := iv.After + 1
 			if r == at.Dot.Replica {
 				from = max(from, at.Dot.Seq+1)
@@ -191,24 +198,4 @@ func (s *Store) ByDot(ctx context.Context, scope crdt.Scope, dots []crdt.Dot) ([
 		}
 	}
 	return out, nil
-}
-
-// Recount computes the digest of a scope from its objects. It reads everything; the audit and the tests use it.
-func (s *Store) Recount(ctx context.Context, scope crdt.Scope) (d crdt.Digest, err error) {
-	err = s.each(ctx, scopeKey(rowLive, scope), func(row rows.Row) error {
-		o, err := decodeObject(row.Value)
-		if err != nil {
-			return malformed("recount", err)
-		}
-		for _, c := range o.Items {
-			d = d.Plus(c.Mark())
-		}
-		for _, r := range o.Registers {
-			for _, sib := range r.Siblings {
-				d = d.Plus(sib.Mark())
-			}
-		}
-		return nil
-	})
-	return d, err
 }

@@ -10,14 +10,15 @@ import (
 
 const objectVersion = 1
 
-// encodeObject writes the row of an object: an array of
+// encodeEntry writes the row of an object: an array of
 //
-//	version, by (16 bytes if gone, else nil), origins, items, registers
+//	version, by (16 bytes if gone, else nil), origins, items, registers, lists
 //
-// where origins is a flat array of replica, seq, stamp (doubled, plus one if trusted), pieces, tag; items one of origin
+// where lists is there, and true, only if the object's item supersedes others; origins is a flat array of replica, seq, stamp (doubled, plus one if trusted), pieces, tag; items one of origin
 // index, piece, hash; registers one of name, clock, siblings, the clock without the entries its siblings state, the
 // siblings a flat array of origin index, piece, raw (nil if erased). The row of a gone object ends after by.
-func encodeObject(o *crdt.Object) []byte {
+func encodeEntry(e *entry) []byte {
+	o := e.object
 	if o.Gone {
 		b := codec.AppendUint(codec.AppendArray(make([]byte, 0, 24), 2), objectVersion)
 		return codec.AppendBytes(b, o.By[:])
@@ -45,7 +46,11 @@ func encodeObject(o *crdt.Object) []byte {
 		size += 70
 		index(o.Items[i].Origin)
 	}
-	b := codec.AppendArray(make([]byte, 0, size), 5)
+	values := 5
+	if e.lists {
+		values = 6
+	}
+	b := codec.AppendArray(make([]byte, 0, size), values)
 	b = codec.AppendUint(b, objectVersion)
 	b = codec.AppendNil(b)
 	b = codec.AppendArray(b, 5*len(origins))
@@ -84,6 +89,9 @@ func encodeObject(o *crdt.Object) []byte {
 			}
 		}
 	}
+	if e.lists {
+		b = codec.AppendBool(b, true)
+	}
 	return b
 }
 
@@ -109,22 +117,30 @@ func appendRest(b []byte, r *crdt.Register) []byte {
 // decodeObject reads a row; it shares the bytes. nil gives an object nobody has written.
 func decodeObject(row []byte) (*crdt.Object, error) { return decodeRow(row, "") }
 
+// decodeEntry is decodeObject with what else the row says: whether the object's item supersedes others.
+func decodeEntry(row []byte) (o *crdt.Object, lists bool, err error) { return decodeWhole(row, "") }
+
 // decodeRow reads a row, and if only is not empty nothing of it but the register of that name.
 func decodeRow(row []byte, only string) (*crdt.Object, error) {
-	o := new(crdt.Object)
+	o, _, err := decodeWhole(row, only)
+	return o, err
+}
+
+func decodeWhole(row []byte, only string) (o *crdt.Object, lists bool, err error) {
+	o = new(crdt.Object)
 	if row == nil {
-		return o, nil
+		return o, false, nil
 	}
 	r := codec.NewReader(row)
 	n := r.Array()
 	if v := r.Uint(); r.Err() == nil && v != objectVersion {
-		return nil, fmt.Errorf("object row of version %d: %w", v, crdt.ErrVersion)
+		return nil, false, fmt.Errorf("object row of version %d: %w", v, crdt.ErrVersion)
 	}
 	if !r.Nil() {
 		o.Gone = true
 		r.Fixed(o.By[:])
 		r.Skip(n - 2)
-		return o, wrapRow(r.Done())
+		return o, false, wrapRow(r.Done())
 	}
 	origins := make([]crdt.Origin, r.Array()/5)
 	for i := range origins {
@@ -185,8 +201,11 @@ func decodeRow(row []byte, only string) (*crdt.Object, error) {
 			reg.Clock = reg.Clock.With(s.Origin.Dot)
 		}
 	}
-	r.Skip(n - 5)
-	return o, wrapRow(r.Done())
+	if n > 5 {
+		lists = r.Bool()
+	}
+	r.Skip(n - 6)
+	return o, lists, wrapRow(r.Done())
 }
 
 func wrapRow(err error) error {

@@ -27,11 +27,20 @@ var ErrNoIdentity = errors.New("the store belongs to no shop yet")
 // Store is one till's replicated data.
 type Store struct {
 	rows rows.Store
-	seen map[crdt.Scope]*seen // nil for scopes that held something at first; Apply alone uses it
+	// Apply alone uses these: filters, nil for scopes that held something at first, and how contexts are divided into rows
+	// where it is not one for each replica.
+	seen    map[crdt.Scope]*seen
+	divided map[scopedReplica]division
+
+	// reading is held while a batch is written and while an audit reads a chunk of rows, so that each chunk is read
+	// before or after a batch and never in between. It guards tallies and is taken before mu.
+	reading sync.Mutex
+	tallies map[crdt.Scope]*tally
 
 	mu       sync.RWMutex // guards what follows; Apply alone changes it
 	contexts map[crdt.Scope]crdt.Context
 	digests  map[crdt.Scope]crdt.Digest
+	dormants map[crdt.Scope]crdt.Digest // sums over dormant rows
 	heads    map[crdt.Scope]replication.Head
 }
 
@@ -41,21 +50,19 @@ func Open(ctx context.Context, r rows.Store) (*Store, error) {
 	s := &Store{
 		rows:     r,
 		seen:     make(map[crdt.Scope]*seen),
+		divided:  make(map[scopedReplica]division),
+		tallies:  make(map[crdt.Scope]*tally),
 		contexts: make(map[crdt.Scope]crdt.Context),
 		digests:  make(map[crdt.Scope]crdt.Digest),
+		dormants: make(map[crdt.Scope]crdt.Digest),
 		heads:    make(map[crdt.Scope]replication.Head),
 	}
 	err := s.each(ctx, []byte{rowContext}, func(row rows.Row) error {
-		scope, replica, _, err := cutReplica(row.Key)
+		of, r, err := readRuns(row.Key, row.Value)
 		if err != nil {
-			return err
+			return fmt.Errorf("context of %v: %w", of.scope, err)
 		}
-		rd := codec.NewReader(row.Value)
-		list := crdt.ReadIntervals(rd)
-		if err := rd.Done(); err != nil {
-			return fmt.Errorf("context of %v: %w", scope, err)
-		}
-		s.context(scope)[replica] = list
+		s.takeRow(of, r)
 		return nil
 	})
 	if err != nil {
@@ -63,10 +70,11 @@ func Open(ctx context.Context, r rows.Store) (*Store, error) {
 	}
 	err = s.each(ctx, []byte{rowDigest}, func(row rows.Row) error {
 		scope, rest, err := crdt.CutScopeKey(row.Key[1:])
-		if err != nil || len(rest) != 0 || len(row.Value) != 16 {
+		digest, dormant, ok := readSums(row.Value)
+		if err != nil || len(rest) != 0 || !ok {
 			return fmt.Errorf("digest row of %d bytes: %w", len(row.Value), codec.ErrMalformed)
 		}
-		s.digests[scope] = readDigest(row.Value)
+		s.digests[scope], s.dormants[scope] = digest, dormant
 		return nil
 	})
 	if err != nil {

@@ -210,13 +210,16 @@ func item(typ string, id byte, raw string) crdt.Piece {
 	return crdt.Piece{Kind: crdt.KindItem, Type: typ, Object: crdt.ObjectID{id}, Raw: []byte(raw)}
 }
 
-func apply(t *testing.T, s *store.Store, commits ...*crdt.Commit) replication.Applied {
-	t.Helper()
-	var ops []replication.Op
+func applyOps(commits ...*crdt.Commit) (ops []replication.Op) {
 	for _, c := range commits {
 		ops = append(ops, replication.Op{Commit: c})
 	}
-	applied, err := s.Apply(ctx, ops)
+	return ops
+}
+
+func apply(t *testing.T, s *store.Store, commits ...*crdt.Commit) replication.Applied {
+	t.Helper()
+	applied, err := s.Apply(ctx, applyOps(commits...))
 	require.NoError(t, err)
 	return applied
 }

@@ -15,7 +15,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tillmesh/tillmesh/crdt"
-	"github.com/tillmesh/tillmesh/crdt/codec"
 	"github.com/tillmesh/tillmesh/replication/wire"
 )
 
@@ -203,10 +202,7 @@ func TestCompressedBodyThatIsNoneIsRefused(t *testing.T) {
 func TestEncoderRefusesWhatNobodyTakes(t *testing.T) {
 	e, err := wire.NewEncoder()
 	require.NoError(t, err)
-	scattered := make([]crdt.Interval, codec.MaxElements/2)
-	for i := range scattered {
-		scattered[i] = crdt.Interval{After: crdt.Seq(3 * i), To: crdt.Seq(3*i + 1)}
-	}
+	scattered := runs(wire.MaxFrame/2 + 1)
 	for name, m := range map[string]wire.Message{
 		"long topic":     &wire.Ask{Topic: strings.Repeat("t", 33)},
 		"topic not text": &wire.Ask{Topic: "\xff"},
@@ -217,6 +213,29 @@ func TestEncoderRefusesWhatNobodyTakes(t *testing.T) {
 		kept, err := e.Append([]byte("kept"), m, false)
 		require.ErrorIs(t, err, wire.ErrFrame, name)
 		require.Equal(t, "kept", string(kept), name)
+	}
+}
+
+// runs returns so many runs with gaps between them, as a till holds them that is catching up with settled sales.
+func runs(n int) []crdt.Interval {
+	out := make([]crdt.Interval, n)
+	for i := range out {
+		out[i] = crdt.Interval{After: crdt.Seq(3 * i), To: crdt.Seq(3*i + 1)}
+	}
+	return out
+}
+
+// A till that is catching up with a million settled sales can say what it holds.
+func TestAMillionRunsFitAFrame(t *testing.T) {
+	entries := crdt.Context{{1}: runs(1_000_000)}
+	for _, m := range []wire.Message{
+		&wire.Context{Scope: crdt.Sales, Full: true, Entries: entries, Hash: entries.Hash()},
+		&wire.Pull{ID: 1, Scope: crdt.Sales, Want: entries},
+		&wire.Have{Scope: crdt.Sales, Entries: entries},
+	} {
+		got, err := decode(t, encode(t, m, false))
+		require.NoError(t, err)
+		require.Equal(t, m, got)
 	}
 }
 

@@ -79,13 +79,17 @@ func goldens(t testing.TB) []golden {
 	}
 	hello := &wire.Hello{
 		Oldest: 1, Newest: 1, Shop: fill[crdt.ShopID](0x10), Till: till, Replica: first, Nonce: fill[[16]byte](0xc0),
-		WallMS: 1795219200123, State: stateHash(scopes), Program: "v1.0.0",
+		WallMS: 1795219200123, State: stateHash(scopes), Program: "v1.0.0", Boot: goldenBoot,
 	}
+	first9 := *hello
+	first9.Boot = 0
 	future := *hello
 	future.Newest, future.Program = 3, "v9.0.0"
 	many := goldenCommits(t, 20)
 	return []golden{
 		{file: "01-hello", about: "a till opens a link; its state is the one of 02-scopes", message: hello},
+		{file: "01-hello-first", about: "01-hello from one of the first programs, without its start", message: &first9,
+			frame: firstHello(t, &first9)},
 		{file: "01-hello-newer", about: "a newer program speaks versions 1 to 3 and appended two elements", message: &future,
 			frame: newerHello(t, &future)},
 		{file: "02-scopes", about: "two scopes, the first owned by a till", message: &wire.Scopes{List: scopes}},
@@ -115,12 +119,66 @@ func goldens(t testing.TB) []golden {
 		{file: "10-answer", about: "its answer", message: &wire.Answer{ID: 1, OK: true, Body: []byte{0x91, 0x2a}}},
 		{file: "10-answer-refused", about: "the topic is not known",
 			message: &wire.Answer{ID: 2, Body: []byte("nobody here knows this topic")}},
-		{file: "11-audit", about: "reserved", message: &wire.Audit{Scope: crdt.Sales, Body: []byte{}}},
+		{file: "11-audit", about: "an empty body is passed over", message: &wire.Audit{Scope: crdt.Sales, Body: []byte{}}},
+		audit("11-audit-1-compare", "asks whether the sums are equal", goldenAudit(t, wire.AuditCompare)),
+		audit("11-audit-2-verdict", "the contexts are not equal", goldenAudit(t, wire.AuditVerdict)),
+		audit("11-audit-3-sums", "they are not; the sums of all buckets", goldenAudit(t, wire.AuditSums)),
+		audit("11-audit-4-parts", "two buckets differ", goldenAudit(t, wire.AuditParts)),
+		audit("11-audit-5-entries", "what is in two leaves", goldenAudit(t, wire.AuditEntries)),
+		audit("11-audit-6-offer", "two commits, and one is wanted", goldenAudit(t, wire.AuditOffer)),
+		audit("11-audit-7-give", "the one that was wanted", goldenAudit(t, wire.AuditGive)),
 		{file: "12-bye", about: "refused",
 			message: &wire.Bye{Code: "wrong-shop", Text: "the other till belongs to another shop"}},
+		{file: "13-twice", about: "another program with the key of the receiver was met later",
+			message: &wire.Twice{Replica: second, Boot: goldenBoot + 60, Nonce: wire.NonceHash(fill[[16]byte](0xd0)), Later: true}},
 		{file: "200-newer-kind", about: "a kind that does not exist yet is passed over",
 			frame: frameOf(200, 0, []byte{0x92, 0x01, 0xc0})},
 	}
+}
+
+func audit(file, about string, body *wire.AuditBody) golden {
+	return golden{file: file, about: about, message: &wire.Audit{Scope: crdt.Sales, Body: body.Append(nil)}}
+}
+
+// goldenAudit returns one body of each step.
+func goldenAudit(t testing.TB, step wire.AuditStep) *wire.AuditBody {
+	many := goldenCommits(t, 3)
+	sums := func(n int) []crdt.Digest {
+		list := make([]crdt.Digest, n)
+		list[1], list[n-1] = crdt.Digest{1, 2}, crdt.Digest{0xffffffffffffffff, 3}
+		return list
+	}
+	a := &wire.AuditBody{Step: step, ID: 7}
+	dot := crdt.Dot{Replica: fill[crdt.ReplicaID](0x30), Seq: crdt.NewSeq(goldenBoot, 3)}
+	if step != wire.AuditVerdict && step < wire.AuditOffer {
+		a.Context = fill[[16]byte](0x60)
+	}
+	switch step {
+	case wire.AuditCompare:
+		a.Total, a.Again = crdt.Digest{0x0123456789abcdef, 2}, true
+	case wire.AuditVerdict:
+		a.Code = wire.AuditApart
+	case wire.AuditSums:
+		a.Sums = sums(wire.AuditBuckets)
+	case wire.AuditParts:
+		a.Parts = []wire.AuditPart{{Bucket: 1, Sums: sums(wire.AuditLeaves)}, {Bucket: 255, Sums: sums(wire.AuditLeaves)}}
+	case wire.AuditEntries:
+		a.Leaves, a.More = []int{65, 16383}, true
+		a.Entries = []wire.AuditEntry{{Dot: dot, Tag: fill[[16]byte](0x70), Sum: crdt.Digest{4, 5}}}
+	case wire.AuditOffer:
+		a.Commits, a.Wants, a.Last = many[:2], []crdt.Dot{dot}, true
+	case wire.AuditGive:
+		a.Commits, a.Last = many[2:], true
+	}
+	return a
+}
+
+func firstHello(t testing.TB, m *wire.Hello) []byte {
+	frame := encode(t, m, false)
+	frame[6]--
+	frame = frame[:len(frame)-1]
+	binary.BigEndian.PutUint32(frame, uint32(len(frame)-4))
+	return frame
 }
 
 func stateHash(scopes []wire.ScopeState) [16]byte {

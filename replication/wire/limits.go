@@ -53,5 +53,16 @@ func checkOwn(m Message, body []byte) error {
 	if len(word) > maxWord || !utf8.ValidString(word) {
 		return fmt.Errorf("%q is not at most %d bytes of UTF-8", word, maxWord)
 	}
+	return checkBody(m.Kind(), body)
+}
+
+// checkBody is the check of a body before anything of it is read. A till that is catching up holds runs of commits with
+// gaps between them, one for every settled sale, and has to say so: what consists of runs is bounded by the frame alone. A
+// run takes at least two bytes of it and 16 of memory.
+func checkBody(k Kind, body []byte) error {
+	switch k {
+	case KindContext, KindPull, KindEnd, KindHave:
+		return codec.CheckUpTo(body, MaxFrame)
+	}
 	return codec.Check(body)
 }

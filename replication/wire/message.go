@@ -1,7 +1,9 @@
 package wire
 
 import (
+	"crypto/sha256"
 	"fmt"
+	"math"
 
 	"github.com/tillmesh/tillmesh/crdt"
 	"github.com/tillmesh/tillmesh/crdt/codec"
@@ -30,6 +32,7 @@ const (
 	KindAnswer  Kind = 10
 	KindAudit   Kind = 11
 	KindBye     Kind = 12
+	KindTwice   Kind = 13
 )
 
 // Message is one of the structs of this file.
@@ -48,6 +51,7 @@ type Hello struct {
 	WallMS         int64    // the sender's wall clock, Unix milliseconds
 	State          [16]byte // hash over contexts and digests of all scopes
 	Program        string   // version of the program, for people; cut to 64 bytes
+	Boot           uint32   // number of the sender's start; 0 if it does not say
 }
 
 // Scopes lists what the state hash of Hello was made of.
@@ -121,7 +125,8 @@ type Answer struct {
 	Body []byte // if not OK: a reason in plain words
 }
 
-// Audit compares bucket sums of a scope; see PROTOCOL.md. It is reserved: a receiver ignores it.
+// Audit compares the live pieces of a scope where contexts are equal. Its body is what AuditBody encodes; an empty one
+// is passed over.
 type Audit struct {
 	Scope crdt.Scope
 	Body  []byte
@@ -131,6 +136,14 @@ type Audit struct {
 type Bye struct {
 	Code string // stable, such as "wrong-shop"; at most 32 bytes
 	Text string // one sentence for people; cut to 400 bytes
+}
+
+// Twice tells a till that its key speaks from two running programs, and what is known of the other one.
+type Twice struct {
+	Replica crdt.ReplicaID // that the other one writes under
+	Boot    uint32         // number of its start, 0 if it did not say
+	Nonce   [16]byte       // hash of its nonce, see NonceHash
+	Later   bool           // the other one was met after the receiver
 }
 
 // Kind returns KindHello.
@@ -169,8 +182,11 @@ func (*Audit) Kind() Kind { return KindAudit }
 // Kind returns KindBye.
 func (*Bye) Kind() Kind { return KindBye }
 
+// Kind returns KindTwice.
+func (*Twice) Kind() Kind { return KindTwice }
+
 func (m *Hello) append(b []byte) []byte {
-	b = codec.AppendArray(b, 9)
+	b = codec.AppendArray(b, 10)
 	b = codec.AppendUint(b, m.Oldest)
 	b = codec.AppendUint(b, m.Newest)
 	b = codec.AppendBytes(b, m.Shop[:])
@@ -179,7 +195,8 @@ func (m *Hello) append(b []byte) []byte {
 	b = codec.AppendBytes(b, m.Nonce[:])
 	b = codec.AppendInt(b, m.WallMS)
 	b = codec.AppendBytes(b, m.State[:])
-	return codec.AppendString(b, clip(m.Program, maxProgram))
+	b = codec.AppendString(b, clip(m.Program, maxProgram))
+	return codec.AppendUint(b, uint64(m.Boot))
 }
 
 func (m *Hello) read(r *codec.Reader) {
@@ -192,6 +209,10 @@ func (m *Hello) read(r *codec.Reader) {
 	m.WallMS = r.Int()
 	r.Fixed(m.State[:])
 	m.Program = text(r, maxProgram)
+	if more > 0 { // the first programs ended here
+		m.Boot = boot(r)
+		more--
+	}
 	r.Skip(more)
 }
 
@@ -352,6 +373,37 @@ func (m *Bye) read(r *codec.Reader) {
 	r.Skip(more)
 }
 
+func (m *Twice) append(b []byte) []byte {
+	b = codec.AppendBytes(codec.AppendArray(b, 4), m.Replica[:])
+	b = codec.AppendUint(b, uint64(m.Boot))
+	return codec.AppendBool(codec.AppendBytes(b, m.Nonce[:]), m.Later)
+}
+
+func (m *Twice) read(r *codec.Reader) {
+	more := r.ArrayOf(4)
+	r.Fixed(m.Replica[:])
+	m.Boot = boot(r)
+	r.Fixed(m.Nonce[:])
+	m.Later = r.Bool()
+	r.Skip(more)
+}
+
+// NonceHash is what Twice tells of a nonce, so that nobody can pass off as its process.
+func NonceHash(nonce [16]byte) [16]byte {
+	sum := sha256.Sum256(append([]byte("tillmesh nonce 1\n"), nonce[:]...))
+	return [16]byte(sum[:16])
+}
+
+// boot reads the number of a start.
+func boot(r *codec.Reader) uint32 {
+	n := r.Uint()
+	if n > math.MaxUint32 {
+		r.Fail("start %d", n)
+		return 0
+	}
+	return uint32(n)
+}
+
 func appendList(b []byte, list [][]byte) []byte {
 	b = codec.AppendArray(b, len(list))
 	for _, c := range list {
@@ -376,7 +428,7 @@ func readList(r *codec.Reader) [][]byte {
 // Decode reads the body of a frame. A kind this program does not know returns nil without an error: newer programs may
 // send it and it is passed over. Errors wrap [ErrFrame]. The message shares the body's bytes.
 func Decode(k Kind, body []byte) (Message, error) {
-	if err := codec.Check(body); err != nil {
+	if err := checkBody(k, body); err != nil {
 		return nil, fmt.Errorf("%w: kind %d: %w", ErrFrame, k, err)
 	}
 	var m interface {
@@ -408,6 +460,8 @@ func Decode(k Kind, body []byte) (Message, error) {
 		m = new(Audit)
 	case KindBye:
 		m = new(Bye)
+	case KindTwice:
+		m = new(Twice)
 	default:
 		return nil, nil
 	}

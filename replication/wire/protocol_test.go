@@ -31,6 +31,7 @@ const goldenDir = "../../testdata/wire/v1"
 type document struct {
 	types    map[string]string // definition of each named type
 	sections map[int]section   // by kind
+	steps    map[int]section   // bodies of Audit, by step
 }
 
 type section struct {
@@ -41,8 +42,12 @@ type section struct {
 
 type field struct{ name, kind, limit string }
 
+// missing is the limit of a field that the first programs did not have.
+const missing = "may be missing"
+
 var (
 	heading  = regexp.MustCompile(`^## (\d+) (\w+)$`)
+	step     = regexp.MustCompile(`^### Step (\d+) (\w+)$`)
 	fieldRow = regexp.MustCompile(`^\| (each\.)?(\d+) \| ([^|]+) \| ` + "`([^`]+)`" + ` \|[^|]*\| ?([^|]*?) ?\|$`)
 	typeRow  = regexp.MustCompile("^\\| `(\\w+)` \\| `([^`]+)` \\|")
 	atMost   = regexp.MustCompile(`^at most (\d+) bytes$`)
@@ -52,12 +57,20 @@ var (
 func readDocument(t *testing.T) document {
 	text, err := os.ReadFile("PROTOCOL.md")
 	require.NoError(t, err)
-	doc := document{types: make(map[string]string), sections: make(map[int]section)}
-	kind := 0
+	doc := document{types: make(map[string]string), sections: make(map[int]section), steps: make(map[int]section)}
+	kind, into := 0, doc.sections
 	for line := range strings.Lines(string(text)) {
 		line = strings.TrimRight(line, "\n")
 		if strings.HasPrefix(line, "## ") {
-			kind = 0
+			kind, into = 0, doc.sections
+		}
+		if m := step.FindStringSubmatch(line); m != nil {
+			kind, err = strconv.Atoi(m[1])
+			require.NoError(t, err)
+			into = doc.steps
+			require.NotContains(t, into, kind, "two steps with one number")
+			into[kind] = section{name: m[2]}
+			continue
 		}
 		if m := heading.FindStringSubmatch(line); m != nil {
 			kind, err = strconv.Atoi(m[1])
@@ -67,13 +80,13 @@ func readDocument(t *testing.T) document {
 			continue
 		}
 		if m := fieldRow.FindStringSubmatch(line); m != nil && kind != 0 {
-			s := doc.sections[kind]
+			s := into[kind]
 			list := m[1] != ""
 			require.True(t, len(s.fields) == 0 || s.list == list, "%s mixes positions", s.name)
 			require.Equal(t, strconv.Itoa(len(s.fields)), m[2], "positions of %s are not 0, 1, 2, ...", s.name)
-			require.True(t, m[5] == "" || atMost.MatchString(m[5]), "limit %q of %s cannot be read", m[5], s.name)
+			require.True(t, m[5] == "" || m[5] == missing || atMost.MatchString(m[5]), "limit %q of %s cannot be read", m[5], s.name)
 			s.list, s.fields = list, append(s.fields, field{strings.TrimSpace(m[3]), m[4], m[5]})
-			doc.sections[kind] = s
+			into[kind] = s
 		} else if m := typeRow.FindStringSubmatch(line); m != nil && kind == 0 {
 			doc.types[m[1]] = m[2]
 		} else if strings.HasPrefix(line, "| ") && kind != 0 && !strings.HasPrefix(line, "| Position |") {
@@ -299,7 +312,25 @@ func readFrame(b []byte) (kind int, body value, err error) {
 }
 
 func (d document) checkBody(kind int, body value, more bool) error {
-	s := d.sections[kind]
+	if err := d.checkSection(d.sections[kind], body, more); err != nil || d.sections[kind].name != "Audit" {
+		return err
+	}
+	packed := body.elements[1].contents
+	if len(packed) == 0 {
+		return nil
+	}
+	inner, rest, err := walk(packed)
+	if err != nil || len(rest) > 0 || len(inner.elements) < 3 {
+		return fmt.Errorf("an audit body that cannot be read, %d bytes left: %w", len(rest), err)
+	}
+	s, known := d.steps[int(inner.elements[1].number)]
+	if !known || inner.elements[0].number != 1 {
+		return fmt.Errorf("audit step %d of version %d is not in the document", inner.elements[1].number, inner.elements[0].number)
+	}
+	return d.checkSection(s, inner, more)
+}
+
+func (d document) checkSection(s section, body value, more bool) error {
 	kinds := make([]string, 0, len(s.fields))
 	for _, f := range s.fields {
 		kinds = append(kinds, f.kind)
@@ -312,10 +343,14 @@ func (d document) checkBody(kind int, body value, more bool) error {
 		elements = body.elements
 	}
 	for i, e := range elements {
-		if err := d.checkFields(e, kinds, more); err != nil {
+		here := kinds
+		for n := len(here); e.kind == "array" && len(e.elements) < n && s.fields[n-1].limit == missing; n-- {
+			here = here[:n-1]
+		}
+		if err := d.checkFields(e, here, more); err != nil {
 			return fmt.Errorf("%s, element %d: %w", s.name, i, err)
 		}
-		for j, f := range s.fields {
+		for j, f := range s.fields[:len(here)] {
 			if m := atMost.FindStringSubmatch(f.limit); m != nil {
 				if limit, err := strconv.Atoi(m[1]); err != nil || len(e.elements[j].contents) > limit {
 					return fmt.Errorf("%s.%s has %d bytes, %s", s.name, f.name, len(e.elements[j].contents), f.limit)

@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tillmesh/tillmesh/crdt"
+	"github.com/tillmesh/tillmesh/node/nodetest/bench/figures"
 )
 
 const (
@@ -68,18 +69,18 @@ func commitFigures(t *testing.T, table *report) {
 		side("floor", func() { one(&floor, bare) })
 		side("ours", func() { one(&ours, sell) })
 	}
-	f, o := percentile(floor, 50), percentile(ours, 50)
-	table.add(figure{"durable commit of a line, one seller: p50 (p99)", ms(f) + " (" + ms(percentile(floor, 99)) + ")",
-		fmt.Sprintf("%s (%s), %s", ms(o), ms(percentile(ours, 99)), times(o, f)), "p50 <= 1.5x", o <= f*3/2})
+	f, o := figures.Percentile(floor, 50), figures.Percentile(ours, 50)
+	table.add(figure{"durable commit of a line, one seller: p50 (p99)", figures.Duration(f) + " (" + figures.Duration(figures.Percentile(floor, 99)) + ")",
+		fmt.Sprintf("%s (%s), %s", figures.Duration(o), figures.Duration(figures.Percentile(ours, 99)), figures.Times(o, f)), "p50 <= 1.5x", o <= f*3/2})
 
 	var floorRates, ourRates []float64
 	for range sized(5, 2) {
 		side("floor", func() { floorRates = append(floorRates, crowd(t, bare)) })
 		side("ours", func() { ourRates = append(ourRates, crowd(t, sell)) })
 	}
-	fr, or := median(floorRates), median(ourRates)
+	fr, or := figures.Median(floorRates), figures.Median(ourRates)
 	table.add(figure{"durable commit of a line, 64 sellers at once", fmt.Sprintf("%.0f/s", fr),
-		fmt.Sprintf("%.0f/s, %s", or, times(or, fr)), ">= 4x the rate", or >= 4*fr})
+		fmt.Sprintf("%.0f/s, %s", or, figures.Times(or, fr)), ">= 4x the rate", or >= 4*fr})
 	require.NoError(t, db.Close())
 }
 

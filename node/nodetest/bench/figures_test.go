@@ -10,16 +10,14 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/pprof"
-	"slices"
-	"strings"
 	"testing"
 	"time"
-	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
 	"github.com/tillmesh/tillmesh/node/nodetest"
+	"github.com/tillmesh/tillmesh/node/nodetest/bench/figures"
 )
 
 func TestMain(m *testing.M) {
@@ -55,27 +53,7 @@ func (r *report) print(w io.Writer) error {
 		}
 		lines = append(lines, []string{f.work, f.floor, f.ours, f.goal, met})
 	}
-	widths := make([]int, len(lines[0]))
-	for _, l := range lines {
-		for i, cell := range l {
-			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
-		}
-	}
-	var b strings.Builder
-	for n, l := range lines {
-		for i, cell := range l {
-			fmt.Fprintf(&b, "| %s%s ", cell, strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell)))
-		}
-		b.WriteString("|\n")
-		if n == 0 {
-			for _, width := range widths {
-				b.WriteString("|" + strings.Repeat("-", width+2))
-			}
-			b.WriteString("|\n")
-		}
-	}
-	_, err := io.WriteString(w, b.String())
-	return err
+	return figures.Table(w, lines)
 }
 
 func TestFigures(t *testing.T) {
@@ -85,11 +63,13 @@ func TestFigures(t *testing.T) {
 		measure func(*testing.T, *report)
 	}{
 		{"commit", commitFigures},
+		{"receipts", receiptFigures},
 		{"visible", visibleFigure},
 		{"updates", updateFigures},
 		{"join", joinFigures},
 		{"reunion", reunionFigures},
 		{"memory", memoryFigures},
+		{"archive", archiveFigures},
 		{"idle", idleFigure},
 	} {
 		t.Run(row.name, func(t *testing.T) {
@@ -99,7 +79,9 @@ func TestFigures(t *testing.T) {
 			t.Logf("%s took %v", row.name, time.Since(began).Round(time.Second))
 		})
 	}
-	_, err := fmt.Fprintf(t.Output(), "\n%s, %d CPUs, fsync %s\n", runtime.GOARCH, runtime.NumCPU(), ms(fsyncTime(t)))
+	fsync, err := figures.Fsync(t.TempDir())
+	require.NoError(t, err)
+	_, err = fmt.Fprintf(t.Output(), "\n%s, %d CPUs, fsync %s\n", runtime.GOARCH, runtime.NumCPU(), figures.Duration(fsync))
 	require.NoError(t, err)
 	require.NoError(t, table.print(t.Output()))
 }
@@ -137,63 +119,6 @@ func sized(full, small int) int {
 		return small
 	}
 	return full
-}
-
-// fsyncTime returns the median of a write of 4 KiB with fsync, in place.
-func fsyncTime(t *testing.T) time.Duration {
-	t.Helper()
-	f, err := os.Create(filepath.Join(t.TempDir(), "fsync"))
-	require.NoError(t, err)
-	block := make([]byte, 4096)
-	var times []time.Duration
-	for i := range 200 {
-		began := time.Now()
-		block[0] = byte(i)
-		_, err := f.WriteAt(block, 0)
-		require.NoError(t, err)
-		require.NoError(t, f.Sync())
-		times = append(times, time.Since(began))
-	}
-	require.NoError(t, f.Close())
-	return percentile(times, 50)
-}
-
-// percentile returns the p-th percentile; times is sorted by it.
-func percentile(times []time.Duration, p int) time.Duration {
-	if len(times) == 0 {
-		return 0
-	}
-	slices.Sort(times)
-	return times[min(len(times)-1, len(times)*p/100)]
-}
-
-func median[T int | int64 | float64 | time.Duration](list []T) T {
-	if len(list) == 0 {
-		return 0
-	}
-	slices.Sort(list)
-	return list[len(list)/2]
-}
-
-// ms writes a duration in milliseconds with three significant digits.
-func ms(d time.Duration) string {
-	v := float64(d) / float64(time.Millisecond)
-	switch {
-	case v < 10:
-		return fmt.Sprintf("%.2f ms", v)
-	case v < 100:
-		return fmt.Sprintf("%.1f ms", v)
-	}
-	return fmt.Sprintf("%.0f ms", v)
-}
-
-func megabytes(n int64) string { return fmt.Sprintf("%.1f MB", float64(n)/1e6) }
-
-func kilobytes(n int64) string { return fmt.Sprintf("%.0f kB", float64(n)/1e3) }
-
-// times writes how many times b a is.
-func times[T int64 | float64 | time.Duration](a, b T) string {
-	return fmt.Sprintf("%.2fx", float64(a)/float64(b))
 }
 
 // patience bounds every wait for something that ends by itself.

@@ -16,6 +16,8 @@ import (
 	bdgr "github.com/dgraph-io/badger/v4"
 	"github.com/klauspost/compress/zstd"
 	"github.com/stretchr/testify/require"
+
+	"github.com/tillmesh/tillmesh/node/nodetest/bench/figures"
 )
 
 const lineSpeed = 2_000_000 // bytes per second of the slow link
@@ -153,10 +155,10 @@ func joinFigures(t *testing.T, table *report) {
 		s.part()
 		s.tills[1].stop()
 	}
-	f, o := median(floor), median(ours)
+	f, o := figures.Median(floor), figures.Median(ours)
 	table.add(figure{fmt.Sprintf("cold join: %d articles (%d-byte records) to an empty till, equal digest", articles, raw/int64(articles)),
-		fmt.Sprintf("%s, %s", ms(f), megabytes(median(floorBytes))),
-		fmt.Sprintf("%s, %s, %s", ms(o), times(o, f), megabytes(median(ourBytes))), "<= 2x the time", o <= 2*f})
+		fmt.Sprintf("%s, %s", figures.Duration(f), figures.Megabytes(figures.Median(floorBytes))),
+		fmt.Sprintf("%s, %s, %s", figures.Duration(o), figures.Times(o, f), figures.Megabytes(figures.Median(ourBytes))), "<= 2x the time", o <= 2*f})
 
 	s.tills[0].stop()
 	s = newShop(t, 2)
@@ -166,9 +168,9 @@ func joinFigures(t *testing.T, table *report) {
 	s.tills[1].start()
 	s.meet()
 	took, bytes := s.join()
-	table.add(figure{fmt.Sprintf("  the same over a link of %s/s", megabytes(lineSpeed)),
-		fmt.Sprintf("raw %s, zstd %s", megabytes(raw), megabytes(packed)),
-		fmt.Sprintf("%s, %s, %s", megabytes(bytes), times(bytes, packed), ms(took)), "<= 1.3x zstd", bytes*10 <= packed*13})
+	table.add(figure{fmt.Sprintf("  the same over a link of %s/s", figures.Megabytes(lineSpeed)),
+		fmt.Sprintf("raw %s, zstd %s", figures.Megabytes(raw), figures.Megabytes(packed)),
+		fmt.Sprintf("%s, %s, %s", figures.Megabytes(bytes), figures.Times(bytes, packed), figures.Duration(took)), "<= 1.3x zstd", bytes*10 <= packed*13})
 	require.NoError(t, full.Close())
 }
 

@@ -22,6 +22,7 @@ import (
 
 	"github.com/tillmesh/tillmesh/node/client"
 	"github.com/tillmesh/tillmesh/node/nodetest"
+	"github.com/tillmesh/tillmesh/node/nodetest/bench/figures"
 )
 
 const (
@@ -70,12 +71,12 @@ func memoryFigures(t *testing.T, table *report) {
 		starts = append(starts, time.Since(began))
 	}
 	again := memory(t, second.Process().Pid(), "VmRSS")
-	table.add(figure{fmt.Sprintf("memory of a till with %d articles: peak while joining", articles), megabytes(floorPeak),
-		fmt.Sprintf("%s (joined in %s)", megabytes(peak), ms(took)), "<= 96 MB", peak <= 96_000_000})
-	table.add(figure{"  at rest", megabytes(floorRest), fmt.Sprintf("%s (%s where they were entered, %s after a restart)",
-		megabytes(atRest), megabytes(firstRest), megabytes(again)), "<= 64 MB", max(atRest, again) <= 64_000_000})
-	table.add(figure{"  start of the process to the first line durable by HTTP", ms(median(floorStarts)), ms(median(starts)),
-		"<= 1 s", median(starts) <= time.Second})
+	table.add(figure{fmt.Sprintf("memory of a till with %d articles: peak while joining", articles), figures.Megabytes(floorPeak),
+		fmt.Sprintf("%s (joined in %s)", figures.Megabytes(peak), figures.Duration(took)), "<= 96 MB", peak <= 96_000_000})
+	table.add(figure{"  at rest", figures.Megabytes(floorRest), fmt.Sprintf("%s (%s where they were entered, %s after a restart)",
+		figures.Megabytes(atRest), figures.Megabytes(firstRest), figures.Megabytes(again)), "<= 64 MB", max(atRest, again) <= 64_000_000})
+	table.add(figure{"  start of the process to the first line durable by HTTP", figures.Duration(figures.Median(floorStarts)), figures.Duration(figures.Median(starts)),
+		"<= 1 s", figures.Median(starts) <= time.Second})
 	require.NoError(t, full.Close())
 }
 

@@ -16,6 +16,7 @@ import (
 
 	"github.com/tillmesh/tillmesh/crdt"
 	"github.com/tillmesh/tillmesh/crdt/catalog"
+	"github.com/tillmesh/tillmesh/node/nodetest/bench/figures"
 )
 
 // reunionFigures measure two tills that meet again after both changed articles.
@@ -37,10 +38,10 @@ func reunionFigures(t *testing.T, table *report) {
 		took, bytes := s.reunion(round, changes)
 		ours, ourBytes = append(ours, took), append(ourBytes, bytes)
 	}
-	f, o, fb, ob := median(floor), median(ours), median(floorBytes), median(ourBytes)
+	f, o, fb, ob := figures.Median(floor), figures.Median(ours), figures.Median(floorBytes), figures.Median(ourBytes)
 	table.add(figure{fmt.Sprintf("reunion: two tills with %d articles, %d changed on each side", articles, changes),
-		ms(f), ms(o), "<= 100 ms", o <= 100*time.Millisecond})
-	table.add(figure{"  bytes", kilobytes(fb), kilobytes(ob) + ", " + times(ob, fb), "<= 1.4x", 10*ob <= 14*fb})
+		figures.Duration(f), figures.Duration(o), "<= 100 ms", o <= 100*time.Millisecond})
+	table.add(figure{"  bytes", figures.Kilobytes(fb), figures.Kilobytes(ob) + ", " + figures.Times(ob, fb), "<= 1.4x", 10*ob <= 14*fb})
 
 	s.tills[0].stock(articles, 2*articles)
 	s.join()
@@ -50,9 +51,9 @@ func reunionFigures(t *testing.T, table *report) {
 		took, bytes := s.reunion(rounds+round, changes)
 		doubleTimes, doubleBytes = append(doubleTimes, took), append(doubleBytes, bytes)
 	}
-	d := median(doubleBytes)
+	d := figures.Median(doubleBytes)
 	table.add(figure{fmt.Sprintf("  the same with %d stored", 2*articles), "-",
-		fmt.Sprintf("%s, %s, %s", kilobytes(d), times(d, ob), ms(median(doubleTimes))), "the same bytes (within 2%)",
+		fmt.Sprintf("%s, %s, %s", figures.Kilobytes(d), figures.Times(d, ob), figures.Duration(figures.Median(doubleTimes))), "the same bytes (within 2%)",
 		d <= ob+ob/50})
 }
 

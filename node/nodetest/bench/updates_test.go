@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tillmesh/tillmesh/crdt"
+	"github.com/tillmesh/tillmesh/node/nodetest/bench/figures"
 )
 
 const (
@@ -120,12 +121,12 @@ func updateFigures(t *testing.T, table *report) {
 			ourFlat = append(ourFlat, float64(s.sent()-before)/float64(len(list)))
 		})
 	}
-	pr, fr, or, ff, of := median(plainRates), median(foldRates), median(ourRates), median(floorFlat), median(ourFlat)
+	pr, fr, or, ff, of := figures.Median(plainRates), figures.Median(foldRates), figures.Median(ourRates), figures.Median(floorFlat), figures.Median(ourFlat)
 	table.add(figure{fmt.Sprintf("3 tills, %d receipts of 8 lines, durable on all three", receipts/rounds*rounds),
 		fmt.Sprintf("%.0f/s (%.0f/s if it folds)", pr, fr),
-		fmt.Sprintf("%.0f/s, %s (%s)", or, times(or, pr), times(or, fr)), ">= 0.8x", or >= 0.8*pr})
+		fmt.Sprintf("%.0f/s, %s (%s)", or, figures.Times(or, pr), figures.Times(or, fr)), ">= 0.8x", or >= 0.8*pr})
 	table.add(figure{"  bytes per update for two receivers, flat out", fmt.Sprintf("%.0f", ff),
-		fmt.Sprintf("%.0f, %s", of, times(of, ff)), "<= 1x", of <= ff})
+		fmt.Sprintf("%.0f, %s", of, figures.Times(of, ff)), "<= 1x", of <= ff})
 
 	// Both at once: at this rate neither slows the other, and the machine is the same for both.
 	list := sales(t, 99, sized(50, 5), s.tills)
@@ -144,7 +145,7 @@ func updateFigures(t *testing.T, table *report) {
 	ff = float64(plainBytes.Load()-floorBefore) / float64(len(list))
 	of = float64(s.sent()-oursBefore) / float64(len(list))
 	table.add(figure{fmt.Sprintf("  bytes per update for two receivers, at %d/s", slowRate), fmt.Sprintf("%.0f", ff),
-		fmt.Sprintf("%.0f, %s", of, times(of, ff)), "<= 1.4x", of <= 1.4*ff})
+		fmt.Sprintf("%.0f, %s", of, figures.Times(of, ff)), "<= 1.4x", of <= 1.4*ff})
 	require.True(t, s.equal())
 	for _, l := range s.tills {
 		require.Zero(t, l.engine.State().Stats.PushesDropped, "a push queue ran over, so this was not flat out")

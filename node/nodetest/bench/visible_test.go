@@ -17,6 +17,7 @@ import (
 	"github.com/tillmesh/tillmesh/crdt"
 	"github.com/tillmesh/tillmesh/node/client"
 	"github.com/tillmesh/tillmesh/node/nodetest"
+	"github.com/tillmesh/tillmesh/node/nodetest/bench/figures"
 )
 
 // visibleFigure measures real processes: a line that is added by HTTP on the first till until the event streams of the
@@ -79,13 +80,13 @@ func visibleFigure(t *testing.T, table *report) {
 	for _, l := range logs {
 		require.NoError(t, l.close())
 	}
-	f50, f99 := percentile(floor, 50), percentile(floor, 99)
-	s50, s99 := percentile(streamed, 50), percentile(streamed, 99)
-	g50, g99 := percentile(shown, 50), percentile(shown, 99)
+	f50, f99 := figures.Percentile(floor, 50), figures.Percentile(floor, 99)
+	s50, s99 := figures.Percentile(streamed, 50), figures.Percentile(streamed, 99)
+	g50, g99 := figures.Percentile(shown, 50), figures.Percentile(shown, 99)
 	table.add(figure{fmt.Sprintf("line added by HTTP on till 1 -> on the stream of tills 2 and 3 (%d/s): p50 / p99", slowRate),
-		ms(f50) + " / " + ms(f99), ms(s50) + " / " + ms(s99), "<= 2 ms / 5 ms",
+		figures.Duration(f50) + " / " + figures.Duration(f99), figures.Duration(s50) + " / " + figures.Duration(s99), "<= 2 ms / 5 ms",
 		s50 <= 2*time.Millisecond && s99 <= 5*time.Millisecond})
-	table.add(figure{"  the same until a GET of the tab shows it there", "-", ms(g50) + " / " + ms(g99), "<= 2 ms / 5 ms",
+	table.add(figure{"  the same until a GET of the tab shows it there", "-", figures.Duration(g50) + " / " + figures.Duration(g99), "<= 2 ms / 5 ms",
 		g50 <= 2*time.Millisecond && g99 <= 5*time.Millisecond})
 }
 

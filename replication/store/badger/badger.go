@@ -74,6 +74,9 @@ func Open(o Options) (*Store, datadir.OpenReport, error) {
 }
 
 func open(o Options, dir *datadir.Dir) (*Store, error) {
+	if err := keepOrphans(o); err != nil && o.Log != nil {
+		o.Log.Warn("tables that the store does not know could not be set aside", "error", err) // a store that opens matters more
+	}
 	db, err := badger.Open(badgerOptions(o))
 	if err != nil {
 		return nil, mapOpenError(err)

@@ -58,7 +58,8 @@ func mapOpenError(err error) error {
 		return fmt.Errorf("%w by another program: stop that one or use another directory: %w",
 			rows.ErrInUse, engineError{err})
 	case errors.Is(err, badger.ErrEncryptionKeyMismatch), strings.Contains(text, "manifest has"),
-		strings.Contains(text, "MANIFEST"), strings.Contains(text, "file does not exist"):
+		strings.Contains(text, "MANIFEST"), strings.Contains(text, "file does not exist"),
+		strings.Contains(text, "failed to initialize"): // the index or the last key of a table, which the engine reads from its bytes
 		return fmt.Errorf("%w: rebuild it from peers or a backup: %w", rows.ErrCorrupt, engineError{err})
 	}
 	return mapError(err)

@@ -35,15 +35,23 @@ const (
 	AfterSync
 )
 
-// Disk keeps rows beyond the life of a Store. All methods may be called at once.
+// history is how many earlier durable states a Disk remembers for Rewind.
+const history = 16
+
+// Disk keeps rows and small files beyond the life of a Store. All methods may be called at once.
 type Disk struct {
-	mu      sync.Mutex
-	synced  *table // what a crash leaves
-	written *table // what the process sees
-	noSync  bool
-	fault   Fault
-	open    *Store
-	commits int
+	mu       sync.Mutex
+	synced   *table   // what a crash leaves
+	written  *table   // what the process sees
+	earlier  []*table // what was durable before, the latest last
+	files    files
+	noSync   bool
+	full     bool
+	readOnly bool
+	corrupt  bool
+	fault    Fault
+	open     *Store
+	commits  int
 }
 
 // NewDisk returns an empty disk.
@@ -66,6 +74,12 @@ func (d *Disk) Open() (*Store, error) {
 	if d.open != nil {
 		return nil, fmt.Errorf("%w: a store is open on this disk: close it first", rows.ErrInUse)
 	}
+	if d.corrupt {
+		return nil, fmt.Errorf("%w: a checksum does not hold", rows.ErrCorrupt)
+	}
+	if d.readOnly {
+		return nil, fmt.Errorf("%w: the disk is read-only: make it writable", rows.ErrFailed)
+	}
 	d.open = &Store{disk: d}
 	return d.open, nil
 }
@@ -76,11 +90,39 @@ func (d *Disk) Crash() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.written = d.synced
-	d.fault = None
+	d.files.crash()
+	d.dropLocked()
+}
+
+// Kill is the sudden end of the process alone: like Crash, but what was written stays, and is durable once the next
+// commit is.
+func (d *Disk) Kill() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.dropLocked()
+}
+
+func (d *Disk) dropLocked() {
+	d.fault, d.files.fault = None, None
 	if d.open != nil {
 		d.open.closed = true
 		d.open = nil
 	}
+}
+
+// Fill makes every commit fail with rows.ErrFull until it is called with false. Files that exist already can be written.
+func (d *Disk) Fill(on bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.full = on
+}
+
+// Protect makes every commit and every write of a file fail with rows.ErrFailed, and Open too, until it is called with
+// false: a file system that went read-only.
+func (d *Disk) Protect(on bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.readOnly = on
 }
 
 // FailNext makes the next commit fail at a point; None takes that back.
@@ -102,6 +144,78 @@ func (d *Disk) Lie(on bool) {
 func (d *Disk) Sync() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.syncLocked()
+}
+
+// Durable reports whether a Crash now would lose nothing that was committed.
+func (d *Disk) Durable() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.synced == d.written
+}
+
+// Rewind takes the disk back to what was durable n commits ago (at most 16), as an engine does that loses the end of its
+// log without an error. Files stay. It reports whether it could; no store may be open.
+func (d *Disk) Rewind(n int) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.open != nil || n < 1 || n > len(d.earlier) {
+		return false
+	}
+	at := len(d.earlier) - n
+	d.synced = d.earlier[at]
+	d.written, d.earlier = d.synced, d.earlier[:at]
+	return true
+}
+
+// Corrupt makes Open fail with rows.ErrCorrupt until Replace, as an engine does that finds its files damaged.
+func (d *Disk) Corrupt(on bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.corrupt = on
+}
+
+// Replace puts what is durable on another disk in the place of all rows, durably and in one step, as a rename does; files
+// stay. No store may be open.
+func (d *Disk) Replace(with *Disk) {
+	rows := with.Clone().synced
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.synced, d.written, d.earlier, d.corrupt = rows, rows, nil, false
+}
+
+// ForgetHistory makes Rewind go back no further than to now.
+func (d *Disk) ForgetHistory() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.earlier = nil
+}
+
+// Damage changes rows behind the back of the store, at rest and durably: a value that is gone, a bit that flipped.
+func (d *Disk) Damage(batch []rows.Write) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.synced = d.synced.apply(batch)
+	d.written = d.written.apply(batch)
+}
+
+// Rows calls yield with every durable row in the order of keys until it returns false. The rows must not be changed.
+func (d *Disk) Rows(yield func(rows.Row) bool) {
+	d.mu.Lock()
+	synced := d.synced
+	d.mu.Unlock()
+	synced.from(nil, yield)
+}
+
+func (d *Disk) syncLocked() {
+	if d.synced == d.written {
+		return
+	}
+	if len(d.earlier) == history {
+		copy(d.earlier, d.earlier[1:])
+		d.earlier = d.earlier[:history-1]
+	}
+	d.earlier = append(d.earlier, d.synced)
 	d.synced = d.written
 }
 
@@ -116,7 +230,7 @@ func (d *Disk) Commits() int {
 func (d *Disk) Clone() *Disk {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return &Disk{synced: d.synced, written: d.synced}
+	return &Disk{synced: d.synced, written: d.synced, files: d.files.clone()}
 }
 
 // commit runs with the lock held.
@@ -129,13 +243,19 @@ func (d *Disk) commitLocked(batch []rows.Write) error {
 	case BeforeWrite:
 		return fmt.Errorf("%w: the write failed", rows.ErrFailed)
 	}
+	switch {
+	case d.readOnly:
+		return fmt.Errorf("%w: the disk is read-only", rows.ErrFailed)
+	case d.full:
+		return fmt.Errorf("%w: make room and try again", rows.ErrFull)
+	}
 	d.written = d.written.apply(batch)
 	d.commits++
 	if fault == AfterWrite {
 		return fmt.Errorf("%w: the sync failed", rows.ErrFailed)
 	}
 	if !d.noSync {
-		d.synced = d.written
+		d.syncLocked()
 	}
 	if fault == AfterSync {
 		return fmt.Errorf("%w: the answer was lost", rows.ErrFailed)

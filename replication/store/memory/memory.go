@@ -113,6 +113,6 @@ func (s *Store) Close() error {
 	}
 	s.closed = true
 	s.disk.open = nil
-	s.disk.synced = s.disk.written
+	s.disk.syncLocked()
 	return nil
 }

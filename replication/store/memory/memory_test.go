@@ -140,3 +140,127 @@ func BenchmarkCommitOneOf100k(b *testing.B) {
 		require.NoError(b, store.Commit(ctx, write(fmt.Sprintf("k%06d", random.IntN(200_000)))))
 	}
 }
+
+func TestRewindGoesBackInTime(t *testing.T) {
+	ctx := context.Background()
+	disk := memory.NewDisk()
+	store, err := disk.Open()
+	require.NoError(t, err)
+	for n := range 20 {
+		require.NoError(t, store.Commit(ctx, write(string(rune('a'+n)))))
+	}
+	require.False(t, disk.Rewind(1), "not under an open store")
+	require.NoError(t, store.Close())
+	require.False(t, disk.Rewind(17))
+	require.True(t, disk.Rewind(3))
+	require.Equal(t, "abcdefghijklmnopq", keys(t, disk))
+	require.True(t, disk.Rewind(13))
+	require.Equal(t, "abcd", keys(t, disk))
+	disk.ForgetHistory()
+	require.False(t, disk.Rewind(1))
+}
+
+func TestKillKeepsWhatWasWritten(t *testing.T) {
+	ctx := context.Background()
+	disk := memory.NewDisk()
+	store, err := disk.Open()
+	require.NoError(t, err)
+	require.NoError(t, store.Commit(ctx, write("a")))
+	disk.FailNext(memory.AfterWrite)
+	require.ErrorIs(t, store.Commit(ctx, write("b")), rows.ErrFailed)
+	require.False(t, disk.Durable())
+	disk.Kill()
+	next, err := disk.Open()
+	require.NoError(t, err)
+	require.NoError(t, next.Commit(ctx, write("c")))
+	require.True(t, disk.Durable(), "a sync takes along what was written before")
+	disk.Crash()
+	require.Equal(t, "abc", keys(t, disk))
+}
+
+func TestFullReadOnlyAndCorrupt(t *testing.T) {
+	ctx := context.Background()
+	disk := memory.NewDisk()
+	require.NoError(t, disk.WriteFile("old", []byte("1")))
+	store, err := disk.Open()
+	require.NoError(t, err)
+	disk.Fill(true)
+	require.ErrorIs(t, store.Commit(ctx, write("a")), rows.ErrFull)
+	require.NoError(t, disk.WriteFile("old", []byte("2")), "no new block is needed")
+	require.ErrorIs(t, disk.WriteFile("new", []byte("1")), rows.ErrFull)
+	disk.Fill(false)
+	require.NoError(t, store.Commit(ctx, write("a")))
+	disk.Protect(true)
+	require.ErrorIs(t, store.Commit(ctx, write("b")), rows.ErrFailed)
+	require.ErrorIs(t, disk.WriteFile("old", []byte("3")), rows.ErrFailed)
+	disk.Kill()
+	_, err = disk.Open()
+	require.ErrorIs(t, err, rows.ErrFailed)
+	disk.Protect(false)
+	disk.Corrupt(true)
+	_, err = disk.Open()
+	require.ErrorIs(t, err, rows.ErrCorrupt)
+	other := memory.NewDisk()
+	fresh, err := other.Open()
+	require.NoError(t, err)
+	require.NoError(t, fresh.Commit(ctx, write("z")))
+	disk.Replace(other)
+	require.Equal(t, "z", keys(t, disk))
+	content, found := disk.ReadFile("old")
+	require.True(t, found)
+	require.Equal(t, "2", string(content))
+}
+
+func TestFiles(t *testing.T) {
+	disk := memory.NewDisk()
+	read := func(d *memory.Disk) string {
+		content, found := d.ReadFile("f")
+		require.Equal(t, found, content != nil)
+		return string(content)
+	}
+	require.Equal(t, "", read(disk))
+	require.NoError(t, disk.RemoveFile("f"))
+	require.NoError(t, disk.WriteFile("f", []byte("one")))
+	copied := disk.Clone()
+	for _, test := range []struct {
+		fault   memory.Fault
+		want    error
+		seen    string
+		crashed string
+	}{
+		{memory.Full, rows.ErrFull, "one", "one"},
+		{memory.BeforeWrite, rows.ErrFailed, "one", "one"},
+		{memory.AfterWrite, rows.ErrFailed, "two", "one"},
+		{memory.AfterSync, rows.ErrFailed, "two", "two"},
+	} {
+		d := disk.Clone()
+		d.FailNextFile(test.fault)
+		require.ErrorIs(t, d.WriteFile("f", []byte("two")), test.want)
+		require.Equal(t, test.seen, read(d))
+		d.Crash()
+		require.Equal(t, test.crashed, read(d), "%+v", test)
+	}
+	require.NoError(t, disk.RemoveFile("f"))
+	require.Equal(t, "", read(disk))
+	require.Equal(t, "one", read(copied))
+}
+
+func TestDamageAndRows(t *testing.T) {
+	ctx := context.Background()
+	disk := memory.NewDisk()
+	store, err := disk.Open()
+	require.NoError(t, err)
+	require.NoError(t, store.Commit(ctx, append(write("a"), write("b")...)))
+	disk.Damage([]rows.Write{{Key: []byte("a"), Delete: true}})
+	got, err := store.Load(ctx, [][]byte{[]byte("a"), []byte("b")})
+	require.NoError(t, err)
+	require.Nil(t, got[0])
+	var seen string
+	disk.Rows(func(r rows.Row) bool {
+		seen += string(r.Key)
+		return true
+	})
+	require.Equal(t, "b", seen)
+	disk.Crash()
+	require.Equal(t, "b", keys(t, disk))
+}

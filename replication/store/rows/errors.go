@@ -26,15 +26,23 @@ var (
 	// ErrFull: the disk is full; nothing was written, unless ErrFailed is wrapped too. Make room and try again.
 	ErrFull = errors.New("disk is full")
 
+	// ErrUnreachable: the database behind the store cannot be reached; nothing was written, unless ErrFailed is wrapped
+	// too. Try again later.
+	ErrUnreachable = errors.New("database cannot be reached")
+
+	// ErrFenced: another server took the store over; nothing was written. The store refuses everything from then on:
+	// close it, and ask the other server.
+	ErrFenced = errors.New("store was taken over by another server")
+
 	// ErrFailed: a write failed in a way that leaves its outcome unknown. The store refuses
 	// everything from then on: close it, open it again and look.
 	ErrFailed = errors.New("store failed and must be opened again")
 )
 
 // Failure is for adapters: it returns what every later call of the store has to return after a
-// commit ended with err: nil if err leaves the outcome known.
+// commit ended with err: nil if err leaves the outcome known and the store ours.
 func Failure(err error) error {
-	if errors.Is(err, ErrFailed) {
+	if errors.Is(err, ErrFailed) || errors.Is(err, ErrFenced) {
 		return err
 	}
 	return nil

@@ -6,8 +6,8 @@ import (
 )
 
 // Gate is for adapters: it lets calls in as long as the store is open and has not failed, writes one after another, and
-// keeps Close waiting for the calls that run. A call that ends with [ErrFailed] shuts the gate for all later ones, which
-// get the same error. The zero value is open.
+// keeps Close waiting for the calls that run. A call that ends with [ErrFailed] or [ErrFenced] shuts the gate for all
+// later ones, which get the same error. The zero value is open.
 type Gate struct {
 	calls  sync.RWMutex // held for reading by every call, for writing by Close
 	closed bool         // guarded by calls

@@ -59,9 +59,10 @@ type Store interface {
 
 	// Commit applies a batch whole or not at all; it is on disk (fsync) when Commit
 	// returns nil. Of several writes to a key the last one counts. After ErrTooLarge,
-	// ErrBadKey, ErrClosed, the context's error, or ErrFull without ErrFailed nothing
-	// was written. After ErrFailed it is unknown whether the batch is there, and
-	// the store refuses everything until it was closed and opened again.
+	// ErrBadKey, ErrClosed, the context's error, or ErrFull or ErrUnreachable without
+	// ErrFailed nothing was written. After ErrFailed it is unknown whether the batch is
+	// there, and the store refuses everything until it was closed and opened again. After
+	// ErrFenced it refuses everything, too, and belongs to another server.
 	Commit(ctx context.Context, batch []Write) error
 
 	// MaxBatch returns the largest batch one Commit takes: bytes as counted by Size, and

@@ -85,17 +85,28 @@ func (d *Dir) begin(engine string, format int) (OpenReport, error) {
 			return report, err
 		}
 	}
-	text, err := os.ReadFile(filepath.Join(d.path, openingName))
-	switch {
-	case err == nil:
-		// A mark that cannot be read was cut off while it was written: one attempt at least.
-		if report.FailedBefore, err = strconv.Atoi(strings.TrimSpace(string(text))); err != nil {
-			report.FailedBefore = 1
-		}
-	case !errors.Is(err, fs.ErrNotExist):
-		return report, fmt.Errorf("read the opening mark in %s: %w", d.path, err)
+	if report.FailedBefore, err = Attempts(d.path); err != nil {
+		return report, err
 	}
 	return report, d.write(openingName, strconv.Itoa(report.FailedBefore+1)+"\n")
+}
+
+// Attempts returns what FailedBefore of the next attempt to open a directory will be. It opens and changes nothing: who
+// fears that opening ends the process asks first.
+func Attempts(path string) (int, error) {
+	text, err := os.ReadFile(filepath.Join(path, openingName))
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, fmt.Errorf("read the opening mark in %s: %w", path, err)
+	}
+	// A mark that cannot be read was cut off while it was written: one attempt at least.
+	n, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil || n < 1 {
+		n = 1
+	}
+	return n, nil
 }
 
 // Opened removes the mark: the engine is open.

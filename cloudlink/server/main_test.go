@@ -1,0 +1,10 @@
+package server
+
+import (
+	"os"
+	"testing"
+
+	"github.com/tillmesh/tillmesh/cloudlink/database/databasetest"
+)
+
+func TestMain(m *testing.M) { os.Exit(databasetest.Main(m)) }

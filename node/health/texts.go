@@ -1,0 +1,260 @@
+package health
+
+// texts is the one place where the sentences are, by code and language.
+var texts = map[Code][3]text{
+	AllWell: {
+		{"Nothing is wrong", ""},
+		{"Alles in Ordnung", ""},
+		{"Всё в порядке", ""},
+	},
+	DiskLow: {
+		{"The disk of this till is getting full: {bytes} are free", "Delete files that are not needed on this till"},
+		{"Der Speicher dieser Kasse wird knapp: noch {bytes} frei", "Löschen Sie auf dieser Kasse Dateien, die nicht gebraucht werden"},
+		{"На диске этой кассы мало места: свободно {bytes}", "Удалите с этой кассы ненужные файлы"},
+	},
+	DiskNoNewTabs: {
+		{"The disk of this till is nearly full: {bytes} are free. Open receipts can be finished, new ones cannot be started",
+			"Delete files that are not needed on this till, then it goes on by itself"},
+		{"Der Speicher dieser Kasse ist fast voll: noch {bytes} frei. Offene Belege können kassiert, neue nicht begonnen werden",
+			"Löschen Sie auf dieser Kasse Dateien, die nicht gebraucht werden; danach geht es von selbst weiter"},
+		{"Диск этой кассы почти заполнен: свободно {bytes}. Открытые чеки можно закрыть, новые начать нельзя",
+			"Удалите с этой кассы ненужные файлы, затем работа продолжится сама"},
+	},
+	DiskClosed: {
+		{"The disk of this till is full: {bytes} are free. It does not sell until there is room",
+			"Sell on another till. Delete files that are not needed on this one, then it goes on by itself"},
+		{"Der Speicher dieser Kasse ist voll: noch {bytes} frei. Sie verkauft erst wieder, wenn Platz ist",
+			"Verkaufen Sie an einer anderen Kasse. Löschen Sie auf dieser Dateien, die nicht gebraucht werden; danach geht es von selbst weiter"},
+		{"Диск этой кассы заполнен: свободно {bytes}. Она не продаёт, пока не появится место",
+			"Продавайте на другой кассе. Удалите с этой ненужные файлы, затем работа продолжится сама"},
+	},
+	DiskFull: {
+		{"The disk of this till takes no more data, although some room seems to be left",
+			"Sell on another till. Delete files that are not needed on this one, or raise the quota of its user"},
+		{"Der Speicher dieser Kasse nimmt nichts mehr an, obwohl noch Platz zu sein scheint",
+			"Verkaufen Sie an einer anderen Kasse. Löschen Sie auf dieser Dateien, oder erhöhen Sie das Kontingent ihres Benutzers"},
+		{"Диск этой кассы больше не принимает данные, хотя место, похоже, есть",
+			"Продавайте на другой кассе. Удалите с этой ненужные файлы или увеличьте квоту её пользователя"},
+	},
+	DiskReadOnly: {
+		{"The disk of this till can only be read", "Sell on another till and have the disk of this one checked"},
+		{"Der Speicher dieser Kasse kann nur noch gelesen werden", "Verkaufen Sie an einer anderen Kasse und lassen Sie den Speicher dieser prüfen"},
+		{"Диск этой кассы доступен только для чтения", "Продавайте на другой кассе и отдайте диск этой на проверку"},
+	},
+	DiskFailing: {
+		{"The disk of this till answers with errors", "Sell on another till and have the disk of this one replaced"},
+		{"Der Speicher dieser Kasse meldet Fehler", "Verkaufen Sie an einer anderen Kasse und lassen Sie den Speicher dieser tauschen"},
+		{"Диск этой кассы отвечает ошибками", "Продавайте на другой кассе и замените диск этой"},
+	},
+	ClockAhead: {
+		{"The clock of this till is {span} ahead", "Set the clock of this till right"},
+		{"Die Uhr dieser Kasse geht {span} vor", "Stellen Sie die Uhr dieser Kasse richtig"},
+		{"Часы этой кассы спешат на {span}", "Установите верное время на этой кассе"},
+	},
+	ClockBehind: {
+		{"The clock of this till is {span} behind", "Set the clock of this till right"},
+		{"Die Uhr dieser Kasse geht {span} nach", "Stellen Sie die Uhr dieser Kasse richtig"},
+		{"Часы этой кассы отстают на {span}", "Установите верное время на этой кассе"},
+	},
+	ClockSplit: {
+		{"The clocks of {tills} differ by {span}, and it is not known which is right", "Look at both and set the wrong one right"},
+		{"Die Uhren von {tills} weichen um {span} ab, und es ist nicht bekannt, welche richtig geht", "Sehen Sie nach beiden und stellen Sie die falsche richtig"},
+		{"Часы {tills} расходятся на {span}, и неизвестно, какие верны", "Проверьте обе кассы и исправьте неверные часы"},
+	},
+	ClockImpossible: {
+		{"The clock of this till shows a time that cannot be", "Set the clock of this till right; if it happens again, its battery is empty"},
+		{"Die Uhr dieser Kasse zeigt eine unmögliche Zeit", "Stellen Sie die Uhr richtig; kommt es wieder vor, ist ihre Batterie leer"},
+		{"Часы этой кассы показывают невозможное время", "Установите верное время; если это повторится, села батарейка"},
+	},
+	ClockUnchecked: {
+		{"The clock of this till could not be compared since it was contradicted or changed", "Check the clock of this till; it is compared as soon as other tills are reachable"},
+		{"Die Uhr dieser Kasse konnte nicht verglichen werden, seit ihr widersprochen oder sie verstellt wurde",
+			"Prüfen Sie die Uhr dieser Kasse; sie wird verglichen, sobald andere Kassen erreichbar sind"},
+		{"Часы этой кассы не удалось сверить с тех пор, как они разошлись с другими или были изменены", "Проверьте часы этой кассы; они будут сверены, когда станут доступны другие кассы"},
+	},
+	PeerAhead: {
+		{"The clock of {tills} is {span} ahead", "Set the clock of {tills} right"},
+		{"Die Uhr von {tills} geht {span} vor", "Stellen Sie die Uhr von {tills} richtig"},
+		{"Часы {tills} спешат на {span}", "Установите верное время на {tills}"},
+	},
+	PeerBehind: {
+		{"The clock of {tills} is {span} behind", "Set the clock of {tills} right"},
+		{"Die Uhr von {tills} geht {span} nach", "Stellen Sie die Uhr von {tills} richtig"},
+		{"Часы {tills} отстают на {span}", "Установите верное время на {tills}"},
+	},
+	NoCable: {
+		{"This till has no network: no cable and no Wi-Fi is connected", "Plug in the cable or connect to the Wi-Fi of the shop"},
+		{"Diese Kasse hat kein Netz: weder Kabel noch WLAN ist verbunden", "Stecken Sie das Kabel ein, oder verbinden Sie das WLAN des Ladens"},
+		{"У этой кассы нет сети: не подключены ни кабель, ни Wi-Fi", "Подключите кабель или Wi-Fi магазина"},
+	},
+	NoAddress: {
+		{"This till is connected ({where}) but was given no address by the router", "Restart the router; if that does not help, check the cable between it and the switch"},
+		{"Diese Kasse ist verbunden ({where}), hat aber vom Router keine Adresse bekommen", "Starten Sie den Router neu; hilft das nicht, prüfen Sie das Kabel zwischen ihm und dem Switch"},
+		{"Эта касса подключена ({where}), но роутер не выдал ей адрес", "Перезапустите роутер; если не поможет, проверьте кабель между ним и коммутатором"},
+	},
+	WrongAdapter: {
+		{"This till was told to use another network adapter than the one the other tills are on ({where})", "Start it without --iface, or name the right adapter"},
+		{"Diese Kasse soll einen anderen Netzwerkanschluss benutzen als den der anderen Kassen ({where})", "Starten Sie sie ohne --iface, oder nennen Sie den richtigen Anschluss"},
+		{"Этой кассе указан не тот сетевой адаптер, через который доступны другие кассы ({where})", "Запустите её без --iface или укажите верный адаптер"},
+	},
+	PortInUse: {
+		{"Another program on this till uses port {port}", "End that program, or start this one with another port"},
+		{"Ein anderes Programm auf dieser Kasse benutzt Port {port}", "Beenden Sie es, oder starten Sie dieses mit einem anderen Port"},
+		{"Порт {port} на этой кассе занят другой программой", "Закройте её или запустите эту с другим портом"},
+	},
+	ListenFailed: {
+		{"Port {port} could not be opened on this till", "Start the till with another port; support needs the details below"},
+		{"Port {port} konnte auf dieser Kasse nicht geöffnet werden", "Starten Sie die Kasse mit einem anderen Port; die Einzelheiten helfen dem Support"},
+		{"Порт {port} на этой кассе не удалось открыть", "Запустите кассу с другим портом; подробности ниже нужны поддержке"},
+	},
+	Alone: {
+		{"None of the other tills can be reached: {tills}", "If they are switched on, check that all tills use the same network and not the Wi-Fi for guests"},
+		{"Keine der anderen Kassen ist erreichbar: {tills}", "Wenn sie eingeschaltet sind: Prüfen Sie, ob alle Kassen im selben Netz sind und nicht im Gäste-WLAN"},
+		{"Ни одна из других касс не доступна: {tills}", "Если они включены, проверьте, что все кассы в одной сети, а не в гостевом Wi-Fi"},
+	},
+	NoRouter: {
+		{"The network does not answer: neither the router ({where}) nor another till can be reached", "Check the cable, the switch and the router, or the Wi-Fi"},
+		{"Das Netz antwortet nicht: Weder der Router ({where}) noch eine andere Kasse ist erreichbar", "Prüfen Sie Kabel, Switch und Router oder das WLAN"},
+		{"Сеть не отвечает: недоступны ни роутер ({where}), ни другие кассы", "Проверьте кабель, коммутатор и роутер или Wi-Fi"},
+	},
+	NoRoute: {
+		{"No other till is reached, and this till knows of no router",
+			"If the shop has a router, switch it on and take the network settings of this till from it (DHCP); if not, check that the other tills are switched on and connected"},
+		{"Keine andere Kasse ist erreichbar, und diese Kasse kennt keinen Router",
+			"Gibt es im Laden einen Router, schalten Sie ihn ein, und beziehen Sie die Netzeinstellungen dieser Kasse von ihm (DHCP); sonst prüfen Sie, ob die anderen Kassen eingeschaltet und verbunden sind"},
+		{"Ни одна другая касса не доступна, и эта касса не знает роутера",
+			"Если в магазине есть роутер, включите его и получите от него сетевые настройки этой кассы (DHCP); если нет, проверьте, что другие кассы включены и подключены"},
+	},
+	ShopThere: {
+		{"A till of another shop answers where {tills} used to be ({where})",
+			"Look whether {tills} is switched on; give the tills of two shops in one network addresses of their own"},
+		{"Wo {tills} zuletzt war, antwortet die Kasse eines anderen Ladens ({where})",
+			"Sehen Sie nach, ob {tills} eingeschaltet ist; Kassen zweier Läden in einem Netz brauchen je eigene Adressen"},
+		{"По прежнему адресу {tills} отвечает касса другого магазина ({where})",
+			"Проверьте, включена ли {tills}; кассам двух магазинов в одной сети нужны разные адреса"},
+	},
+	NoTillThere: {
+		{"Something that is no till answers where {tills} used to be ({where})",
+			"Look whether {tills} is switched on; if that machine is {tills}, end the program that has its port"},
+		{"Wo {tills} zuletzt war, antwortet etwas, das keine Kasse ist ({where})",
+			"Sehen Sie nach, ob {tills} eingeschaltet ist; ist das Gerät {tills}, beenden Sie das Programm, das ihren Port benutzt"},
+		{"По прежнему адресу {tills} отвечает что-то, что не является кассой ({where})",
+			"Проверьте, включена ли {tills}; если это устройство и есть {tills}, закройте программу, занявшую её порт"},
+	},
+	SignerFails: {
+		{"The signing device of this till does not work: receipts say so, and selling goes on",
+			"Have the device checked; the till tries it every 10 seconds and goes on signing by itself. \"till signing\" shows the outage"},
+		{"Die Sicherheitseinrichtung dieser Kasse ist ausgefallen: Die Belege sagen es, der Verkauf geht weiter",
+			"Lassen Sie die Einrichtung prüfen; die Kasse versucht es alle 10 Sekunden und signiert dann von selbst weiter. „till signing“ zeigt den Ausfall"},
+		{"Устройство подписи этой кассы не работает: это указано на чеках, продажи продолжаются",
+			"Проверьте устройство; касса повторяет попытку каждые 10 секунд и сама продолжит подписывать. «till signing» показывает сбой"},
+	},
+	ToldRemoved: {
+		{"This till was removed from the shop, says: {tills}",
+			"Look on another till (till mesh) whether that is so. Nothing is deleted here; to sell on with this machine, let it join anew with an empty directory"},
+		{"Diese Kasse wurde aus dem Laden entfernt, das sagt: {tills}",
+			"Sehen Sie an einer anderen Kasse nach (till mesh), ob das stimmt. Hier wird nichts gelöscht; um mit diesem Gerät weiter zu verkaufen, lassen Sie es mit leerem Verzeichnis neu beitreten"},
+		{"Эта касса удалена из магазина, сообщает: {tills}",
+			"Проверьте на другой кассе (till mesh), так ли это. Здесь ничего не удаляется; чтобы продавать с этого устройства, подключите его заново с пустым каталогом"},
+	},
+	OtherNetwork: {
+		{"{tills}: in another network than this till ({where})", "Connect all tills to the same network, and none to the Wi-Fi for guests"},
+		{"{tills}: in einem anderen Netz als diese Kasse ({where})", "Verbinden Sie alle Kassen mit demselben Netz und keine mit dem Gäste-WLAN"},
+		{"{tills}: в другой сети, чем эта касса ({where})", "Подключите все кассы к одной сети, а не к гостевому Wi-Fi"},
+	},
+	Isolation: {
+		{"The network keeps this till and {tills} apart, although all are connected", `Switch off "client isolation" or "guest mode" in the access point, or use a cable`},
+		{"Das Netz trennt diese Kasse von {tills}, obwohl alle verbunden sind", "Schalten Sie im WLAN-Router die „Client-Isolierung“ oder den „Gastmodus“ aus, oder verwenden Sie ein Kabel"},
+		{"Сеть не пропускает данные между этой кассой и {tills}, хотя все подключены", "Отключите в точке доступа «изоляцию клиентов» или «гостевой режим» либо используйте кабель"},
+	},
+	FirewallHere: {
+		{"A firewall on this till keeps port {port} closed for {tills}", "Allow the till program in the firewall of this till: ports {port} and {gossip}"},
+		{"Eine Firewall auf dieser Kasse hält Port {port} für {tills} geschlossen", "Erlauben Sie das Kassenprogramm in der Firewall dieser Kasse: Ports {port} und {gossip}"},
+		{"Брандмауэр этой кассы закрывает порт {port} для {tills}", "Разрешите программу кассы в брандмауэре этой кассы: порты {port} и {gossip}"},
+	},
+	FirewallThere: {
+		{"A firewall on {tills} keeps port {port} closed", "Allow the till program in the firewall there: ports {port} and {gossip}"},
+		{"Eine Firewall auf {tills} hält Port {port} geschlossen", "Erlauben Sie dort das Kassenprogramm in der Firewall: Ports {port} und {gossip}"},
+		{"Брандмауэр на {tills} закрывает порт {port}", "Разрешите там программу кассы в брандмауэре: порты {port} и {gossip}"},
+	},
+	NotRunning: {
+		{"{tills}: switched on, but the till program does not answer on port {port}", "Start the till program there"},
+		{"{tills}: eingeschaltet, aber das Kassenprogramm antwortet nicht auf Port {port}", "Starten Sie dort das Kassenprogramm"},
+		{"{tills}: включено, но программа кассы не отвечает на порту {port}", "Запустите там программу кассы"},
+	},
+	OtherAnswers: {
+		{"Another machine answers where {tills} used to be", "Look whether {tills} is switched on; it is found again by itself"},
+		{"Wo {tills} zuletzt war, antwortet ein anderes Gerät", "Sehen Sie nach, ob {tills} eingeschaltet ist; die Kasse wird von selbst wieder gefunden"},
+		{"По прежнему адресу {tills} отвечает другое устройство", "Проверьте, включена ли {tills}; она найдётся сама"},
+	},
+	UnknownThere: {
+		{"{tills} and this till do not know each other as tills of one shop", "Look on a third till which of them was removed or has not heard of the other yet"},
+		{"{tills} und diese Kasse kennen einander nicht als Kassen eines Ladens", "Sehen Sie an einer dritten Kasse nach, welche entfernt wurde oder von der anderen noch nichts weiß"},
+		{"{tills} и эта касса не знают друг друга как кассы одного магазина", "Проверьте на третьей кассе, какая из них удалена или ещё не знает о другой"},
+	},
+	VersionApart: {
+		{"{tills}: the program there and the one here cannot talk to each other", "Update the older of the two"},
+		{"{tills}: Das Programm dort und das hiesige verstehen einander nicht", "Aktualisieren Sie das ältere der beiden"},
+		{"{tills}: программа там и программа здесь не понимают друг друга", "Обновите более старую из двух"},
+	},
+	HandshakeBad: {
+		{"{tills}: connected, but no safe link can be set up", "A filter between the tills may look into connections; allow port {port} without inspection"},
+		{"{tills}: verbunden, aber es kommt keine sichere Verbindung zustande", "Vielleicht prüft ein Filter dazwischen die Verbindungen; erlauben Sie Port {port} ohne Prüfung"},
+		{"{tills}: соединение есть, но защищённую связь установить не удаётся", "Возможно, между кассами стоит фильтр; разрешите порт {port} без проверки"},
+	},
+	NotSeen: {
+		{"{tills}: not seen for {span}", "Look whether it is switched on and connected. What it sold since has not arrived here yet"},
+		{"{tills}: seit {span} nicht gesehen", "Sehen Sie nach, ob die Kasse eingeschaltet und verbunden ist. Was sie seitdem verkauft hat, ist hier noch nicht angekommen"},
+		{"{tills}: не видно уже {span}", "Проверьте, включена ли касса и подключена ли она. Её продажи с тех пор сюда ещё не пришли"},
+	},
+	Relayed: {
+		{"{tills}: not reached directly, but through another till {via}", "Nothing needs to be done; everything arrives, only later"},
+		{"{tills}: nicht direkt erreichbar, aber über eine andere Kasse {via}", "Es ist nichts zu tun; alles kommt an, nur später"},
+		{"{tills}: недоступно напрямую, но доступно через другую кассу {via}", "Ничего делать не нужно: всё приходит, только позже"},
+	},
+	NoMulticast: {
+		{"The network does not let tills find each other by themselves; {tills} were reached by remembered addresses", `Allow multicast in the access point or switch ("IGMP snooping", "multicast filter"), or give new tills an address with --peer`},
+		{"Im Netz finden Kassen einander nicht von selbst; {tills} wurden über gemerkte Adressen erreicht", "Erlauben Sie Multicast im WLAN-Router oder Switch („IGMP-Snooping“, „Multicast-Filter“), oder geben Sie neuen Kassen eine Adresse mit --peer"},
+		{"В этой сети кассы не находят друг друга сами; {tills} найдены по сохранённым адресам", "Разрешите multicast в точке доступа или коммутаторе («IGMP snooping») или укажите новым кассам адрес через --peer"},
+	},
+	MulticastHere: {
+		{"This till cannot be found by new tills: it does not hear its own announcements", "Allow the till program in the firewall of this till: UDP port 5353"},
+		{"Neue Kassen können diese nicht finden: Sie hört ihre eigenen Meldungen nicht", "Erlauben Sie das Kassenprogramm in der Firewall dieser Kasse: UDP-Port 5353"},
+		{"Новые кассы не могут найти эту: она не слышит собственных объявлений", "Разрешите программу кассы в брандмауэре этой кассы: UDP-порт 5353"},
+	},
+	ShopKey: {
+		{"{tills} and this till use different keys of the shop", "Nothing needs to be done: the newer key travels over the link. If this stays for an hour, restart both"},
+		{"{tills} und diese Kasse benutzen verschiedene Schlüssel des Ladens", "Es ist nichts zu tun: Der neuere kommt über die Verbindung. Bleibt es eine Stunde so, starten Sie beide neu"},
+		{"{tills} и эта касса используют разные ключи магазина", "Ничего делать не нужно: новый ключ придёт по связи. Если это длится час, перезапустите обе"},
+	},
+	GossipDown: {
+		{"This till cannot take part in the list of live tills (port {port})", "It goes on trying; links and sales are not affected. Support needs the details below"},
+		{"Diese Kasse kann an der Liste der laufenden Kassen nicht teilnehmen (Port {port})", "Sie versucht es weiter; Verbindungen und Verkauf sind nicht betroffen. Die Einzelheiten helfen dem Support"},
+		{"Эта касса не может участвовать в списке работающих касс (порт {port})", "Она продолжает попытки; связь и продажи не затронуты. Подробности ниже нужны поддержке"},
+	},
+	GossipBlocked: {
+		{"A firewall keeps port {port} closed between this till and {tills}", "Allow the till program in the firewalls: port {port}, TCP and UDP"},
+		{"Eine Firewall hält Port {port} zwischen dieser Kasse und {tills} geschlossen", "Erlauben Sie das Kassenprogramm in den Firewalls: Port {port}, TCP und UDP"},
+		{"Брандмауэр закрывает порт {port} между этой кассой и {tills}", "Разрешите программу кассы в брандмауэрах: порт {port}, TCP и UDP"},
+	},
+	Copy: {
+		{"Two machines claim to be {tills}: {where}", "Switch off the copy, and set it up anew as a till of its own"},
+		{"Zwei Geräte geben sich als {tills} aus: {where}", "Schalten Sie die Kopie aus, und richten Sie sie als eigene Kasse neu ein"},
+		{"Два устройства выдают себя за {tills}: {where}", "Выключите копию и настройте её заново как отдельную кассу"},
+	},
+	Flood: {
+		{"Somebody floods the network with {count} messages a minute that do not belong here, from {where}", "Selling goes on. Find that machine and take it off the network"},
+		{"Jemand überschwemmt das Netz mit {count} fremden Nachrichten je Minute, Absender: {where}", "Der Verkauf läuft weiter. Suchen Sie das Gerät, und trennen Sie es vom Netz"},
+		{"Кто-то засыпает сеть чужими сообщениями, {count} в минуту, откуда: {where}", "Продажи идут дальше. Найдите это устройство и отключите его от сети"},
+	},
+	OtherShop: {
+		{"Other shops on this network: {count}. Their tills and yours do not mix", ""},
+		{"Andere Läden in diesem Netz: {count}. Deren Kassen und Ihre bleiben getrennt", ""},
+		{"Другие магазины в этой сети: {count}. Их кассы и ваши не смешиваются", ""},
+	},
+	OtherProgram: {
+		{"{tills}: runs another version of the program ({program})", "Update when it suits you; both work together"},
+		{"{tills}: andere Programmversion ({program})", "Aktualisieren Sie bei Gelegenheit; beide arbeiten zusammen"},
+		{"{tills}: другая версия программы ({program})", "Обновите при случае; обе работают вместе"},
+	},
+}

@@ -1,0 +1,6 @@
+//go:build race
+
+package whole
+
+// raceDetector says that the test was built with the race detector.
+const raceDetector = true
