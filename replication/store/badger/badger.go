@@ -77,6 +77,9 @@ func open(o Options, dir *datadir.Dir) (*Store, error) {
 	if err := keepOrphans(o); err != nil && o.Log != nil {
 		o.Log.Warn("tables that the store does not know could not be set aside", "error", err) // a store that opens matters more
 	}
+	if err := removeEmptyLogs(o); err != nil {
+		return nil, err
+	}
 	db, err := badger.Open(badgerOptions(o))
 	if err != nil {
 		return nil, mapOpenError(err)

@@ -97,6 +97,34 @@ func TestOpenReport(t *testing.T) {
 	}
 }
 
+// TestAKillBetweenALogAndItsBytes leaves what a process leaves that ends while Badger makes a log or removes one.
+func TestAKillBetweenALogAndItsBytes(t *testing.T) {
+	ctx := context.Background()
+	for _, name := range []string{"00000.mem", "00099.mem", "000000.vlog", "000099.vlog"} {
+		t.Run(name, func(t *testing.T) {
+			dir := filepath.Join(t.TempDir(), "store")
+			store, err := open(dir)
+			require.NoError(t, err)
+			require.NoError(t, store.Commit(ctx, []rows.Write{{Key: []byte("a"), Value: []byte("b")}}))
+			killed := filepath.Join(t.TempDir(), "store")
+			require.NoError(t, os.CopyFS(killed, os.DirFS(dir)))
+			require.NoError(t, store.Close())
+			require.NoError(t, os.WriteFile(filepath.Join(killed, name), nil, 0o600))
+			for n := range 2 {
+				again, report, err := badger.Open(badger.Options{Dir: killed})
+				require.NoError(t, err)
+				require.Zero(t, report.FailedBefore)
+				values, err := again.Load(ctx, [][]byte{[]byte("a"), []byte("c")})
+				require.NoError(t, err)
+				require.Equal(t, "b", string(values[0]))
+				require.Equal(t, n > 0, values[1] != nil)
+				require.NoError(t, again.Commit(ctx, []rows.Write{{Key: []byte("c"), Value: make([]byte, 1<<20)}})) // in the log of long values
+				require.NoError(t, again.Close())
+			}
+		})
+	}
+}
+
 func TestLogHasNoDebugLinesOfBadger(t *testing.T) {
 	var lines bytes.Buffer
 	log := slog.New(slog.NewTextHandler(&lines, &slog.HandlerOptions{Level: slog.LevelDebug}))
