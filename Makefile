@@ -128,9 +128,9 @@ check-uplinks: # many receipts, a lossy line, a frozen till, a server that is ki
 	@$(call has-test,^TestTwoUplinks$$,./node/nodetest)
 	TILLMESH_FULL=1 $(GO) test -v ./node/nodetest -run '^TestTwoUplinks$$' -count 1 -timeout 60m
 
-check-doubt: # stores that were restored, copied, cloned or damaged; power cuts and a full disk (root)
+check-doubt: # stores that were restored, copied, cloned or damaged; kills at each change of a file, power cuts and a full disk (root)
 	@$(call has-test,StoreInDoubt,./node/nodetest)
-	TILLMESH_FULL=1 TILLMESH_RESTARTS=200 $(GO) test ./node/nodetest -run 'StoreInDoubt|CloneOfATill|WholeMachine|AuditOnDemand|PowerCuts|FullDisk' \
+	TILLMESH_FULL=1 TILLMESH_RESTARTS=200 $(GO) test ./node/nodetest -run 'StoreInDoubt|CloneOfATill|WholeMachine|AuditOnDemand|PowerCuts|FullDisk|KilledAtEachFileChange' \
 		-count 1 -timeout 30m
 
 # A number of inputs, not a time: until Go 1.27 a target may fail with "context deadline exceeded", and no input, when its time is
