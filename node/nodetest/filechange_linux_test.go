@@ -2,6 +2,7 @@ package nodetest_test
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"os"
 	"os/exec"
@@ -35,12 +36,7 @@ func (c fileChange) String() string { return c.call + " " + c.file }
 // TestKilledAtEachFileChange kills a till at each kind of change to each of its files: in its first start, and while it starts, sells and stops
 // later. After that it starts, with the same series, all that it acknowledged, and nothing to complain about.
 func TestKilledAtEachFileChange(t *testing.T) {
-	if os.Getenv(nodetest.EnvFull) != "1" {
-		t.Skipf("some hundred starts take minutes: set %s=1", nodetest.EnvFull)
-	}
-	if _, err := exec.LookPath("strace"); err != nil {
-		nodetest.Lacks(t, "strace is not installed")
-	}
+	killing(t)
 	t.Run("first start", func(t *testing.T) {
 		t.Parallel()
 		s := nodetest.New(t)
@@ -81,6 +77,53 @@ func TestKilledAtEachFileChange(t *testing.T) {
 		t.Logf("killed at %d of %d kinds of changes: %v", reached, len(list), list)
 		require.Greater(t, reached, 30)
 	})
+}
+
+// remade is of how many kinds of changes one is tried each time while a store is made anew, which takes seconds for each.
+const remade = 5
+
+// TestKilledWhileItsStoreIsMadeAnew kills a till at kinds of changes to its files while it finds its store damaged or missing, makes it anew
+// and fills it from another till. After that it starts, goes on in new series only, and comes to the same as the other till.
+func TestKilledWhileItsStoreIsMadeAnew(t *testing.T) {
+	killing(t)
+	for name, harm := range map[string]func(d *doubted){
+		"damaged": func(d *doubted) { d.flip(d.files(".sst")[0]) },
+		"missing": func(d *doubted) { require.NoError(d.t, os.RemoveAll(filepath.Join(d.two.Data, "store"))) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := inDoubt(t)
+			d.two.Stop()
+			harm(d)
+			list := changesOf(t, d.two)
+			first, tried, reached := rand.IntN(remade), 0, 0
+			for i := first; i < len(list); i += remade {
+				harm(d)
+				if tried++; killAt(t, d.two, list[i], "") {
+					reached++
+				}
+				d.Equal() // it has the articles again
+				d.sell(d.two, 1)
+				d.Equal() // the next harm may take what is here only
+				d.two.Stop()
+			}
+			d.two.Start()
+			d.whole()
+			t.Logf("killed at %d of %d kinds of changes, from number %d of %d: %v", reached, tried, first, len(list), list)
+			require.Greater(t, reached, tried/2)
+		})
+	}
+}
+
+// killing skips a test that kills a till at each change of a file where it is not wanted or not possible.
+func killing(t *testing.T) {
+	t.Helper()
+	if os.Getenv(nodetest.EnvFull) != "1" {
+		t.Skipf("some hundred starts take minutes: set %s=1", nodetest.EnvFull)
+	}
+	if _, err := exec.LookPath("strace"); err != nil {
+		nodetest.Lacks(t, "strace is not installed")
+	}
 }
 
 // changesOf runs a till from its start to its end and returns how it changed its files.
@@ -141,8 +184,10 @@ func (c fileChange) paths(t *testing.T, till *nodetest.Till) (list []string) {
 		require.NoError(t, err)
 		last = max(last, n)
 	}
-	for n := range 4 {
-		list = append(list, filepath.Join(dir, fmt.Sprintf("%0*d%s", digits, last+1+n, c.file)))
+	for _, from := range []int{0, last} { // a store that is made anew begins again
+		for n := range 4 {
+			list = append(list, filepath.Join(dir, fmt.Sprintf("%0*d%s", digits, from+1+n, c.file)))
+		}
 	}
 	return list
 }
