@@ -65,7 +65,7 @@ func (t *Till) SignOrders(ctx context.Context) {
 	if t.signing.make == nil {
 		return
 	}
-	if sign, err := t.signer(ctx); err != nil {
+	if sign, err := t.signer(ctx); err != nil && ctx.Err() == nil {
 		t.log.Warn("the signing device is not known", "error", err)
 	} else if sign != nil {
 		sign.Identify(ctx)

@@ -273,7 +273,7 @@ func (t *Till) attendSigning(ctx context.Context) {
 	}
 	sign, err := t.signerFor(ctx, s.Business, true)
 	if err != nil || sign == nil {
-		if err != nil {
+		if err != nil && ctx.Err() == nil {
 			t.log.Warn("the signing device is not known", "error", err)
 		}
 		return

@@ -166,6 +166,9 @@ func (e *Engine) write(ctx context.Context, conn Conn, id replication.LinkID, ki
 			}
 		case pending:
 			commits, at, err := e.perform(ctx, read)
+			if err != nil && ctx.Err() != nil {
+				return context.Cause(ctx) // the link ends; nothing is wrong with the rows
+			}
 			e.mu.Lock()
 			e.core.ReadDone(read, commits, at, err)
 			e.afterLocked(ctx)
