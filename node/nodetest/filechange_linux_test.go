@@ -203,7 +203,7 @@ func killAt(t *testing.T, till *nodetest.Till, at fileChange, article string) bo
 		till.Place.Enter = append(till.Place.Enter, "-P", path)
 	}
 	till.Spawn(till.RunArgs()...)
-	nodetest.Eventually(t, nodetest.Patience, "it answers or is killed", func() error {
+	nodetest.Eventually(t, 2*nodetest.Patience, "it answers or is killed", func() error {
 		if !till.Running() {
 			return nil
 		}
