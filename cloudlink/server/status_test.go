@@ -1,9 +1,12 @@
 package server
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -11,6 +14,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/tillmesh/tillmesh/cloudlink/database"
 	"github.com/tillmesh/tillmesh/cloudlink/database/databasetest"
 )
 
@@ -96,6 +100,45 @@ func TestTheStatusSaysWhatTheDatabaseDoes(t *testing.T) {
 			require.Contains(t, b.do("GET", "/status", "", "").Body.String(), "The cloud works")
 		})
 	}
+}
+
+// A page of the database on the disk is damaged: what is read still works, what is written there does not, and the status says so until the file is put back.
+func TestTheStatusSaysThatTheDatabaseIsDamaged(t *testing.T) {
+	o := databasetest.SQLite(t)
+	file := filepath.Join(o.Dir, database.File)
+	db, err := database.Open(t.Context(), o)
+	require.NoError(t, err)
+	write, _ := db.Pools()
+	var page, size int64
+	require.NoError(t, write.QueryRowContext(t.Context(), `SELECT rootpage FROM sqlite_schema WHERE name = 'replies'`).Scan(&page))
+	require.NoError(t, write.QueryRowContext(t.Context(), `PRAGMA page_size`).Scan(&size))
+	require.NoError(t, db.Close()) // everything is in the one file now
+	good, err := os.ReadFile(file)
+	require.NoError(t, err)
+	bad := bytes.Clone(good)
+	copy(bad[(page-1)*size:page*size], bytes.Repeat([]byte{0x5a}, int(size)))
+	require.NoError(t, os.WriteFile(file, bad, 0o600))
+
+	t.Run("damaged", func(t *testing.T) {
+		b := newBench(t, databasetest.Open(t, o))
+		b.since = b.since.Add(-time.Hour)
+		got := b.ok(200, "GET", "/api/v1/status", "", "")
+		require.Equal(t, false, got["ok"])
+		require.Equal(t, databaseBroken, got.text("database"))
+		require.Equal(t, instant(b.now()), got.text("database_since"))
+		require.Equal(t, inEnglish.advice[databaseBroken], got.text("do"))
+		require.Contains(t, b.logs.String(), "malformed")
+		for accept, text := range map[string]string{"": "<dd>damaged</dd>", "de": "<dd>beschädigt</dd>", "ru": "<dd>повреждена</dd>"} {
+			w := b.do("GET", "/status", "", "", "Accept-Language", accept)
+			require.Equal(t, http.StatusServiceUnavailable, w.Code)
+			require.Contains(t, w.Body.String(), text)
+		}
+	})
+	require.NoError(t, os.WriteFile(file, good, 0o600))
+	t.Run("put back", func(t *testing.T) {
+		b := newBench(t, databasetest.Open(t, o))
+		require.Equal(t, true, b.ok(200, "GET", "/api/v1/status", "", "")["ok"])
+	})
 }
 
 // Everybody may ask, so an answer costs no work and tells nothing of anybody.
