@@ -20,8 +20,15 @@ const (
 	probeEvery = 5 * time.Minute
 	// answeredWithin is how long ago the cloud must have answered for a session to be worth something.
 	answeredWithin = 7 * time.Second
-	// askAgain is the wait after a question that could not be asked yet, because the session has just begun.
+	// askAgain is the wait after a question that was not answered, or while a rival that is gone still holds the lease.
 	askAgain = 200 * time.Millisecond
+	// askFirst is the wait in the first askFirstFor of a session, when the engine is not ready to ask yet. It is short because what is sent to the
+	// cloud begins in the same moment, and on a slow line a question waits for seconds behind it.
+	askFirst    = 20 * time.Millisecond
+	askFirstFor = time.Second
+	// heardFailures is as how many failures in a row the loss of a line counts at most if the cloud answered on it: the cloud is there, and the
+	// line lives for moments at a time. The next call comes one to two seconds later.
+	heardFailures = 2
 	// askHeld is how often a till asks whose rival holds the lease.
 	askHeld = 5 * time.Second
 	// reportEvery is how often an unchanged progress is said again.
@@ -81,6 +88,7 @@ type session struct {
 	asking    bool
 	askAt     time.Time
 	answered  time.Time
+	heard     bool     // a question was answered
 	said      Progress // reported last
 	saidAt    time.Time
 	reporting *Progress // on its way

@@ -249,13 +249,55 @@ func TestLeaseIsKeptAndLost(t *testing.T) {
 func TestQuestionBeforeTheEngineIsReady(t *testing.T) {
 	s := newStepped(t, mine)
 	attempt := s.connect()
-	for range 5 {
+	var waits []time.Duration
+	for range 55 {
 		require.NotNil(t, s.Do(s.now)[0].Ask)
 		s.Unanswered(s.now, attempt)
 		require.Empty(t, s.Do(s.now))
+		waits = append(waits, s.Next(s.now).Sub(s.now))
 		s.now = s.Next(s.now)
 	}
-	require.Less(t, s.now.Sub(start), 2*time.Second)
+	require.Equal(t, 20*time.Millisecond, waits[0], "before what is sent fills the line")
+	require.Equal(t, 20*time.Millisecond, waits[49])
+	require.Equal(t, 200*time.Millisecond, waits[50], "the engine will not be ready soon")
+	s.ask(attempt, lease.Answer{Term: 1, Holder: other, LeftMS: 5000, Reason: lease.Held})
+}
+
+// A line that is lost every few moments carries something each time: the cloud answered, so the next call does not wait for long, however many came before.
+// That is not so if the cloud was not heard, or ends sessions for a reason of its own.
+func TestLossesOfALineOnWhichTheCloudAnswered(t *testing.T) {
+	down := &cloudlink.Failure{Cause: cloudlink.ServerDown, Err: errors.New("connection reset")}
+	for name, test := range map[string]struct {
+		answered bool
+		why      *cloudlink.Failure
+		wait     time.Duration // without jitter
+	}{
+		"answered":             {true, down, time.Second},
+		"welcomed only":        {false, down, 8 * time.Second},
+		"refused by the cloud": {true, &cloudlink.Failure{Cause: cloudlink.Cause(greeting.Busy)}, 8 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newStepped(t, mine)
+			for range 5 {
+				s.Failed(s.now, s.dial(), down)
+				s.now = s.Status().Next
+			}
+			for range 3 {
+				attempt := s.connect()
+				if test.answered {
+					s.ask(attempt, granted(3))
+				}
+				s.now = s.now.Add(2 * time.Second)
+				s.Closed(s.now, attempt, test.why)
+				if wait := s.Status().Next.Sub(s.now); test.wait == time.Second {
+					require.Equal(t, test.wait, wait)
+				} else {
+					require.GreaterOrEqual(t, wait, test.wait)
+				}
+				s.now = s.Status().Next
+			}
+		})
+	}
 }
 
 func TestSessionOfATillThatIsNotElectedEnds(t *testing.T) {

@@ -56,6 +56,9 @@ func (f *Forwarder) Closed(now time.Time, attempt uint64, why *Failure) {
 		// The next call tells whether the cloud is still there. All tills of a cloud lose it at the same moment.
 		f.failures, f.failure, f.next = 0, why, now.Add(f.jitter(backoffFirst))
 	default:
+		if s.heard && why.Cause == ServerDown {
+			f.failures = min(f.failures, heardFailures)
+		}
 		f.missed(now, why)
 		atOnce = true
 	}
@@ -121,7 +124,7 @@ func (f *Forwarder) Answered(now time.Time, attempt uint64, asked time.Time, a l
 	if s == nil || attempt != f.attempt {
 		return
 	}
-	s.asking, s.answered, f.seen = false, now, now
+	s.asking, s.heard, s.answered, f.seen = false, true, now, now
 	f.reached(now, election.Can)
 	s.holder = a.Holder
 	switch {
@@ -158,5 +161,8 @@ func (f *Forwarder) Unanswered(now time.Time, attempt uint64) {
 		return
 	}
 	s.asking, s.reporting, s.askAt = false, nil, now.Add(askAgain)
+	if !s.heard && now.Sub(s.since) < askFirstFor {
+		s.askAt = now.Add(askFirst)
+	}
 	f.show(now)
 }
