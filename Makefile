@@ -32,9 +32,9 @@ help: ## list the targets
 demo: build ## build, start a shop of three tills on loopback and watch it work (ARGS=--once ends by itself)
 	@exec bin/till demo $(ARGS)
 
-# Packages whose tests wait leave a processor to one more.
+# Packages whose tests wait leave a processor to one more. Linking without debug tables saves a third of a minute.
 test: ## the tests everyone runs: no root, no network beyond loopback, no cgo
-	CGO_ENABLED=0 $(GO) test -p $$(($$(nproc) + 1)) ./...
+	CGO_ENABLED=0 $(GO) test -ldflags '-s -w' -p $$(($$(nproc) + 1)) ./...
 
 check: lint build-all check-race check-seeds check-beside ## what the CI runs after the tests (root for the namespace tests)
 	@echo "check: all held"
