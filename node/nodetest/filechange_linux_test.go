@@ -213,36 +213,19 @@ func killAt(t *testing.T, till *nodetest.Till, at fileChange, article string) bo
 		}
 		return err
 	})
-	var receipt client.Receipt
+	sold := seller{till: till, tea: article, acked: make(map[string]string)}
 	if article != "" {
-		receipt = trySale(t, till, article)
+		sold.sell(t.Context())
 	}
 	err := till.Process().Stop(time.Minute)
 	till.Place.Enter = plain
 	till.Start()
-	if receipt.Number != "" {
-		again, err := till.API().Receipt(t.Context(), receipt.Number)
+	for number, hash := range sold.acked {
+		again, err := till.API().Receipt(t.Context(), number)
 		require.NoError(t, err, "%s: a receipt that was acknowledged", at)
-		require.Equal(t, receipt.Hash, again.Hash)
+		require.Equal(t, hash, again.Hash)
 	}
 	return err != nil && strings.Contains(err.Error(), "killed")
-}
-
-// trySale sells at a till that may be killed meanwhile; then there is no receipt.
-func trySale(t *testing.T, till *nodetest.Till, article string) client.Receipt {
-	t.Helper()
-	tab, err := till.API().OpenTab(t.Context(), client.NewTab{})
-	if err == nil {
-		_, err = till.API().AddLine(t.Context(), tab.ID, client.NewLine{Article: article})
-	}
-	if err != nil {
-		return client.Receipt{}
-	}
-	r, err := till.API().CloseTab(t.Context(), tab.ID, client.Close{Payments: []client.Payment{{Type: "Bar", Amount: 310}}})
-	if err != nil {
-		return client.Receipt{}
-	}
-	return r
 }
 
 // requireWell checks that a till goes on as it was: in its one series, its numbers without a gap, and nothing to say about it.
